@@ -1,0 +1,362 @@
+"""The shared HTTP client: timeouts always, safe retries only, pacing before each call, errors sorted, nothing leaked.
+
+A path is given as a template with named values (`/segment/{id}/publish`); only the template is ever logged or shown,
+so identifiers of people and tokens in a URL stay out of logs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, BinaryIO
+from urllib.parse import quote, urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from .errors import AuthenticationFailed, Permanent, RemoteMissing, TooLarge, Transient, UnknownOutcome
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+QUICK_RETRIES = 2
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_REDIRECTS = 3
+BLOCK_BYTES = 1024 * 1024
+
+
+class PrivateAddress(Permanent):
+    """The vendor's host resolves to an address inside our own network, and that is not allowed."""
+
+    default_code = "private_address"
+
+
+def _refuse_private(sock: socket.socket) -> None:
+    # The peer of the open connection is judged, not a name looked up beforehand: a second look-up could differ.
+    address = ipaddress.ip_address(sock.getpeername()[0].split("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    if not (mapped or address).is_global:
+        sock.close()
+        raise PrivateAddress(
+            "The vendor's address lies inside a private network, which is refused.",
+            next_step="Correct the base URL, or set AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS=1 where this is wanted.",
+        )
+
+
+class _PublicHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _refuse_private(sock)
+        return sock
+
+
+class _PublicHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        _refuse_private(sock)
+        return sock
+
+
+class _PublicHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _PublicHTTPConnection
+
+
+class _PublicHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicHTTPSConnection
+
+
+class _PublicAdapter(HTTPAdapter):
+    """Speaks only to public addresses."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A vendor's answer, read whole (bounded): status, headers, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body as text, whatever its encoding claims."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON, or None when it is none (vendors answer with proxies' HTML, too)."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, empty when it is something else."""
+        value = self.json()
+        return value if isinstance(value, dict) else {}
+
+    def retry_after(self) -> float | None:
+        """The Retry-After header in seconds, whether given as a number or a date; None when absent or unreadable."""
+        raw = self.headers.get("Retry-After", "").strip()
+        if not raw:
+            return None
+        if raw.replace(".", "", 1).isdigit():
+            return float(raw)
+        try:
+            moment = parsedate_to_datetime(raw)
+        except ValueError:
+            return None
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+
+class SizedStream:
+    """A file as a request body: blocks of 1 MB with a known length, so that nothing is held in memory.
+
+    `on_block` is called after each block (to renew a lease, or to stop the transfer by raising).
+    """
+
+    def __init__(self, source: BinaryIO, length: int, on_block: Callable[[], None] | None = None) -> None:
+        self._source = source
+        self._length = length
+        self._on_block = on_block
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self._source.read(BLOCK_BYTES):
+            yield block
+            if self._on_block is not None:
+                self._on_block()
+
+
+Pace = Callable[[str], None]
+
+
+class VendorClient:
+    """HTTP for one vendor account.
+
+    `pace(method)` is called before each request and may wait or raise `NotYet`. `describe` reads the vendor's own words
+    from an error answer. Calls with an effect are never repeated here; reads are tried at most three times, quickly.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        vendor: str,
+        allow_private_hosts: bool,
+        user_agent: str,
+        pace: Pace,
+        describe: Callable[[Reply], str] | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.vendor = vendor
+        self._pace = pace
+        self._describe = describe or _plain_text
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = user_agent
+        if not allow_private_hosts:
+            self._session.mount("http://", _PublicAdapter())
+            self._session.mount("https://", _PublicAdapter())
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._session.close()
+
+    def read(self, method: str, path: str, **call: Any) -> Reply:
+        """A call without effect: retried twice at once on network faults, then `Transient`."""
+        for attempt in range(QUICK_RETRIES + 1):
+            try:
+                return self._call(method, path, effect=False, **call)
+            except Transient as error:
+                if attempt == QUICK_RETRIES or error.retry_after is not None or error.status is not None:
+                    raise
+                time.sleep(0.2 * (attempt + 1))
+        raise AssertionError("unreachable")
+
+    def effect(self, method: str, path: str, **call: Any) -> Reply:
+        """A call that changes something at the vendor: sent once. A lost answer is `UnknownOutcome`."""
+        return self._call(method, path, effect=True, **call)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        effect: bool,
+        values: Mapping[str, str | int] | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json_body: Any = None,
+        data: Any = None,
+        absolute: bool = False,
+        timeout: float = READ_TIMEOUT,
+        accept: tuple[int, ...] = (),
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Reply:
+        """Send one request. `accept` lists statuses other than 2xx that the caller reads itself; all others raise."""
+        self._pace(method)
+        url = path if absolute else self.base_url + _fill(path, values or {})
+        shown = "(address given by the vendor)" if absolute else path
+        started = time.monotonic()
+        try:
+            reply = self._exchange(method, url, params, headers, json_body, data, timeout, max_bytes)
+        except requests.RequestException as error:
+            raise self._sorted(error, effect=effect) from None
+        logger.info(
+            "%s %s %s -> %s in %.0f ms", self.vendor, method, shown, reply.status, (time.monotonic() - started) * 1000
+        )
+        if reply.ok or reply.status in accept:
+            return reply
+        raise self.error_for(reply, effect=effect)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        json_body: Any,
+        data: Any,
+        timeout: float,
+        max_bytes: int,
+    ) -> Reply:
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._session.request(
+                method,
+                url,
+                params=params,
+                headers=dict(headers or {}),
+                json=json_body,
+                data=data,
+                timeout=(CONNECT_TIMEOUT, timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+            with answer:
+                reply = Reply(answer.status_code, answer.headers, _bounded(answer, max_bytes))
+            if not answer.is_redirect:
+                return reply
+            url, params = self._redirect_target(method, url, answer.headers["Location"]), None
+        raise Permanent("The vendor redirects in a circle.", next_step="Check the base URL.")
+
+    def _redirect_target(self, method: str, url: str, location: str) -> str:
+        target = urljoin(url, location)
+        same = urlsplit(target)[:2] == urlsplit(url)[:2]
+        if not same or method not in {"GET", "HEAD"}:
+            raise Permanent(
+                "The vendor redirects to another address, which is not followed: credentials would go there.",
+                code="redirect_refused",
+                next_step="Check the base URL of the vendor account.",
+            )
+        return target
+
+    def _sorted(self, error: requests.RequestException, *, effect: bool) -> Exception:
+        """Sort a transport fault: refused before sending is `Transient`, TLS is `Permanent`, the rest depends on effect."""
+        cause = _root(error)
+        if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
+            return Permanent(
+                "The vendor's certificate could not be verified.",
+                code="tls_failed",
+                next_step="Check the base URL; if it is right, tell the vendor.",
+            )
+        if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
+            return Permanent(
+                "The vendor's address is not a valid URL.", code="bad_url", next_step="Check the base URL."
+            )
+        if _never_sent(error) or not effect:
+            return Transient("The vendor cannot be reached or broke off the connection.", code="unreachable")
+        return UnknownOutcome("The connection to the vendor broke before its answer arrived.", code="answer_lost")
+
+    def error_for(self, reply: Reply, *, effect: bool) -> Exception:
+        """The error family of an answer that is not 2xx."""
+        said = self._describe(reply)
+        context: dict[str, Any] = {"vendor_text": said, "status": reply.status}
+        wait = reply.retry_after()
+        if reply.status == 429 or (reply.status == 503 and wait is not None):
+            return Transient("The vendor asks us to slow down.", retry_after=wait or 60.0, code="throttled", **context)
+        if reply.status == 408 or reply.status >= 500:
+            if effect:
+                return UnknownOutcome(f"The vendor failed with status {reply.status}.", code="vendor_failed", **context)
+            return Transient(
+                f"The vendor failed with status {reply.status}.", retry_after=wait, code="vendor_failed", **context
+            )
+        if reply.status == 401:
+            return AuthenticationFailed(
+                "The vendor rejected the credentials.",
+                next_step="Enter working credentials for this account.",
+                **context,
+            )
+        if reply.status == 403:
+            return AuthenticationFailed(
+                "The vendor denies this account the right to do that.",
+                code="rights_missing",
+                next_step="Ask the vendor to grant the right, or enter other credentials.",
+                **context,
+            )
+        if reply.status == 404:
+            return RemoteMissing("The vendor does not know it, or hides it from this account.", **context)
+        if reply.status == 413:
+            return TooLarge("The vendor says that the file is too large.", **context)
+        return Permanent(f"The vendor refused with status {reply.status}.", **context)
+
+
+def _fill(template: str, values: Mapping[str, str | int]) -> str:
+    return template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
+
+
+def _bounded(answer: requests.Response, limit: int) -> bytes:
+    blocks, size = [], 0
+    for block in answer.iter_content(64 * 1024):
+        blocks.append(block)
+        size += len(block)
+        if size > limit:
+            raise Permanent("The vendor's answer is larger than anything expected.", code="answer_too_large")
+    return b"".join(blocks)
+
+
+def _plain_text(reply: Reply) -> str:
+    said = reply.object().get("error")
+    return said if isinstance(said, str) else reply.text[:500]
+
+
+def _root(error: BaseException) -> BaseException:
+    while True:
+        inner = (
+            error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
+        )
+        if inner is None or inner is error:
+            return error
+        error = inner
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Whether the connection was never opened, so that the vendor cannot have seen the request."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    inner: Any = error.args[0] if error.args else None
+    reason = getattr(inner, "reason", inner)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)

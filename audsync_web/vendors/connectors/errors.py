@@ -1,0 +1,109 @@
+"""What can go wrong at a vendor, sorted by what may be done about it.
+
+Three families decide everything: `Transient` is tried again, `Permanent` stops and is shown, `UnknownOutcome` is looked
+into before anything is sent again. An exception outside these families is a fault of ours and is never retried.
+"""
+
+from __future__ import annotations
+
+MAX_VENDOR_TEXT = 500
+
+
+class ConnectorError(Exception):
+    """Root of all vendor trouble.
+
+    `code` is a stable word for programs, `text` one plain sentence for people, `next_step` what they can do about it.
+    `vendor_text` is what the vendor said (untrusted, cut to 500 characters; escape it on output), `status` the HTTP
+    status if there was one, `reference` the vendor's own id of the failure for its support.
+    None of them may hold a credential or an identifier of a person.
+    """
+
+    default_code = "vendor_error"
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: str = "",
+        next_step: str = "",
+        vendor_text: str = "",
+        status: int | None = None,
+        reference: str = "",
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code or self.default_code
+        self.next_step = next_step
+        self.vendor_text = vendor_text[:MAX_VENDOR_TEXT]
+        self.status = status
+        self.reference = reference
+
+
+class Transient(ConnectorError, ConnectionError):
+    """Nothing was done at the vendor and the same call may succeed later. `retry_after` is the vendor's wish in seconds."""
+
+    default_code = "vendor_unavailable"
+
+    def __init__(self, text: str, *, retry_after: float | None = None, **context: object) -> None:
+        super().__init__(text, **context)  # type: ignore[arg-type]  # the keywords of ConnectorError
+        self.retry_after = retry_after
+
+
+class NotYet(Transient):
+    """Our own pacing or a vendor's rule says: later. Never counts as a failed attempt; `retry_after` is always set."""
+
+    default_code = "waiting"
+
+
+class QuotaExceeded(Transient):
+    """The vendor's byte, line or job quota is used up: everything behind `gate` pauses for `retry_after` seconds."""
+
+    default_code = "quota_exceeded"
+
+    def __init__(self, text: str, *, gate: str, retry_after: float, **context: object) -> None:
+        super().__init__(text, retry_after=retry_after, **context)
+        self.gate = gate
+
+
+class Permanent(ConnectorError, ValueError):
+    """The vendor refused, and would refuse the same call again."""
+
+    default_code = "vendor_refused"
+
+
+class AuthenticationFailed(Permanent):
+    """The credentials are wrong, ended or lack rights: the vendor account needs attention and its jobs pause."""
+
+    default_code = "credentials_rejected"
+
+
+class RemoteMissing(Permanent):
+    """The vendor does not know the segment, job or object that was named, or hides it from us."""
+
+    default_code = "remote_missing"
+
+
+class TooLarge(Permanent):
+    """The body is over the vendor's limit (its 413 or equivalent). `part` rules may cut smaller and try once more."""
+
+    default_code = "too_large"
+
+
+class NotSupported(Permanent):
+    """The connector has no such ability; the pages hide it, and asking anyway is an error."""
+
+    default_code = "not_supported"
+
+
+class InvalidConfiguration(ValueError):
+    """The vendor account's fields are wrong or incomplete. `errors` maps a field name to one clear line."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {line}" for name, line in errors.items()))
+        self.errors = errors
+
+
+class UnknownOutcome(ConnectorError):
+    """A call with an effect was sent and its answer was lost: it may or may not have been done. Look before resending."""
+
+    default_code = "outcome_unknown"
