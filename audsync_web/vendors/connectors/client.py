@@ -152,13 +152,16 @@ class SizedStream:
 
 
 Pace = Callable[[str], None]
+Throttled = Callable[[float], None]
 
 
 class VendorClient:
     """HTTP for one vendor account.
 
     `pace(method)` is called before each request and may wait or raise `NotYet`. `describe` reads the vendor's own words
-    from an error answer. Calls with an effect are never repeated here; reads are tried at most three times, quickly.
+    from an error answer, `refer` its id of the failure. `throttled(seconds)` is told of each 429, and 503 with
+    Retry-After, so that a connector can pause its quota scope for everyone. Calls with an effect are never repeated
+    here; reads are tried at most three times, quickly.
     """
 
     def __init__(
@@ -170,11 +173,15 @@ class VendorClient:
         user_agent: str,
         pace: Pace,
         describe: Callable[[Reply], str] | None = None,
+        throttled: Throttled | None = None,
+        refer: Callable[[Reply], str] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.vendor = vendor
         self._pace = pace
         self._describe = describe or _plain_text
+        self._throttled = throttled
+        self._refer = refer or _no_reference
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = user_agent
@@ -231,7 +238,10 @@ class VendorClient:
         )
         if reply.ok or reply.status in accept:
             return reply
-        raise self.error_for(reply, effect=effect)
+        error = self.error_for(reply, effect=effect)
+        if self._throttled is not None and isinstance(error, Transient) and error.code == "throttled":
+            self._throttled(error.retry_after or 0.0)
+        raise error
 
     def _exchange(
         self,
@@ -275,7 +285,7 @@ class VendorClient:
         return target
 
     def _sorted(self, error: requests.RequestException, *, effect: bool) -> Exception:
-        """Sort a transport fault: refused before sending is `Transient`, TLS is `Permanent`, the rest depends on effect."""
+        """Sort a transport fault: never sent is `Transient`, TLS is `Permanent`, the rest depends on effect."""
         cause = _root(error)
         if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
             return Permanent(
@@ -294,7 +304,7 @@ class VendorClient:
     def error_for(self, reply: Reply, *, effect: bool) -> Exception:
         """The error family of an answer that is not 2xx."""
         said = self._describe(reply)
-        context: dict[str, Any] = {"vendor_text": said, "status": reply.status}
+        context: dict[str, Any] = {"vendor_text": said, "status": reply.status, "reference": self._refer(reply)}
         wait = reply.retry_after()
         if reply.status == 429 or (reply.status == 503 and wait is not None):
             return Transient("The vendor asks us to slow down.", retry_after=wait or 60.0, code="throttled", **context)
@@ -341,6 +351,10 @@ def _bounded(answer: requests.Response, limit: int) -> bytes:
 def _plain_text(reply: Reply) -> str:
     said = reply.object().get("error")
     return said if isinstance(said, str) else reply.text[:500]
+
+
+def _no_reference(reply: Reply) -> str:
+    return ""
 
 
 def _root(error: BaseException) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,7 +39,7 @@ def credential(name: str, label: str, *, secret: bool = True, required: bool = T
 
 
 def pacing_fields(*, poll_first: float, poll_max: float, requests_per_second: float) -> tuple[Field, ...]:
-    """The three pacing settings that every vendor takes (design section 7.2). 0 for a poll: as fast as the scheduler ticks."""
+    """The pacing settings every vendor takes (design section 7.2). 0 for a poll: as fast as the scheduler ticks."""
     return (
         Field("pollFirstSeconds", "First look after (seconds)", "number", default=poll_first, minimum=0, advanced=True),
         Field(
@@ -74,6 +75,11 @@ class AccountConfig:
     def host(self) -> str:
         """Host and port of the base URL, for quota scopes."""
         return urlsplit(self.base_url).netloc.lower()
+
+
+def fingerprint(secret: str) -> str:
+    """A short stand-in for a key in quota scopes and cache keys, where a vendor names no other owner of its limits."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
 def read_values(fields: Sequence[Field], group: Group, given: Mapping[str, Any]) -> dict[str, Any]:
