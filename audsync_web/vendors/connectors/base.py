@@ -123,7 +123,7 @@ class SegmentRef:
 
 @dataclass(frozen=True)
 class DeliveryContext:
-    """One delivery as a connector sees it. `planned_at` is fixed at planning, so that parts can be re-made identically."""
+    """One delivery as a connector sees it. `planned_at` is fixed at planning: parts re-make identically."""
 
     key: str
     number: int
@@ -238,6 +238,11 @@ class RemoteState:
     """Set when the vendor's figures differ from ours: shown, and it blocks automatic publishing."""
     counters: Mapping[str, Any] = field(default_factory=dict)
     """The vendor's own figures, stored and shown as they are."""
+    resend: bool = False
+    """On a final status that is not SUCCEEDED: sending the same part once more is harmless and may mend it, so the
+    engine sends it again before it settles. The connector sets it at most once a part."""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """Merged into the part's memory, and given back with it at the next look."""
 
 
 class Journal(Protocol):
@@ -274,7 +279,7 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True)
 class Nothing:
-    """Reconciliation: the vendor has nothing of it. The engine looks twice, at least five seconds apart, before it resends."""
+    """Reconciliation: the vendor has nothing of it. The engine looks twice, five seconds apart, before it resends."""
 
 
 @dataclass(frozen=True)
@@ -338,7 +343,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a delivery would cost at the vendor: parts, bytes, wire lines, calls, and seconds under its pace and quotas."""
+    """What a delivery would cost at the vendor: parts, bytes, wire lines, calls, seconds under its pace."""
 
     parts: int
     bytes: int
@@ -502,6 +507,12 @@ class Connector(ABC):
 
     # -- planning
 
+    def lifetime_days(self, duration_days: int) -> int | None:
+        """Days that a member added now stays at the vendor; None where this account's members do not end."""
+        if not self.capabilities.expires:
+            return None
+        return min(duration_days, self.capabilities.longest_days or duration_days)
+
     def part_rules(self, delivery: DeliveryContext) -> PartRules:
         """How the delivery is cut."""
         raise NotSupported(f"{self.label} holds no members.")
@@ -546,7 +557,8 @@ class Connector(ABC):
         """Seconds until the next look at a part sent `waited` seconds ago and looked at `polls` times."""
         first = float(self.config.settings["pollFirstSeconds"])
         longest = float(self.config.settings["pollMaxSeconds"])
-        return min(longest, first * 1.5**polls)
+        # Bounded, because a float overflows after some 1,700 looks at a job that never ends.
+        return min(longest, first * 1.5 ** min(polls, 64))
 
     poll_deadline_hours: ClassVar[float] = 24.0
     """After so long without an end the delivery needs attention (polling goes on, slowly)."""
