@@ -17,6 +17,7 @@ from .framework import Context, DropConnection, Entry, Faults, Request, Response
 
 VENDORS: dict[str, str] = {
     "anonymised": "audsync_web.sandbox.anonymised.AnonymisedSandbox",
+    "acoustic": "audsync_web.sandbox.acoustic.AcousticSandbox",
 }
 
 
@@ -129,7 +130,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class Sandbox:
-    """All vendors behind one address. `with Sandbox() as box:` serves in threads; `serve()` serves in the foreground."""
+    """All vendors behind one address. `with Sandbox() as box:` serves in a thread, `serve()` in the foreground."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, faults: Mapping[str, str] | None = None) -> None:
         self.context = Context(faults=Faults(faults))

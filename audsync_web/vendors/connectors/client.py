@@ -238,10 +238,10 @@ class VendorClient:
         )
         if reply.ok or reply.status in accept:
             return reply
-        error = self.error_for(reply, effect=effect)
-        if self._throttled is not None and isinstance(error, Transient) and error.code == "throttled":
-            self._throttled(error.retry_after or 0.0)
-        raise error
+        refusal = self.error_for(reply, effect=effect)
+        if self._throttled is not None and isinstance(refusal, Transient) and refusal.code == "throttled":
+            self._throttled(refusal.retry_after or 0.0)
+        raise refusal
 
     def _exchange(
         self,

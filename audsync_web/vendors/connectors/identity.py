@@ -1,0 +1,117 @@
+"""The identity capability: vendors that govern which identifiers may leave them, and that clean wrong ones.
+
+Pages ask for it by `capabilities.identity` and then hold an `IdentityConnector`. Values are identifiers of people: they
+never stand in a log or in one of our URLs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .base import Finding, Level
+from .identifiers import KINDS, kind_of_header
+
+MOST_IDENTIFIERS = 1000
+NEARLY_FULL = 950
+
+
+@dataclass(frozen=True)
+class IdentityFilter:
+    """A rule on one endpoint and one identifier name (Acoustic spec section 4)."""
+
+    filter_id: str
+    endpoint_id: str
+    identifier_name: str
+    publish: bool
+    """True: taken from sources, passed to no destination at all."""
+    subscribe: bool
+    """True: taken from sources, not passed to this endpoint."""
+
+    @property
+    def effect(self) -> str:
+        """What the rule does, in one plain sentence."""
+        if self.publish:
+            return "Hidden from every destination."
+        return "Hidden from this endpoint only."
+
+
+@dataclass(frozen=True)
+class IdentityEntry:
+    """One identifier in an x1Id and the endpoint that it came from. `value` names a person."""
+
+    name: str
+    value: str = field(repr=False)
+    endpoint_id: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One x1Id, the vendor's record of one person."""
+
+    x1_id: str
+    identifiers: Sequence[IdentityEntry] = field(repr=False)
+
+    @property
+    def warning(self) -> str:
+        """Set when the record is about full: a further identifier would have no place."""
+        if len(self.identifiers) < NEARLY_FULL:
+            return ""
+        return f"This x1Id holds {len(self.identifiers)} of at most {MOST_IDENTIFIERS:,} identifiers."
+
+
+class IdentityConnector(ABC):
+    """What the identity pages need. Every method raises the error families; nothing is repeated after a lost answer."""
+
+    @property
+    @abstractmethod
+    def offers_filters(self) -> bool:
+        """Whether the account's key may read and write filters and read an x1Id."""
+
+    @abstractmethod
+    def list_filters(self, *, fresh: bool = False) -> Sequence[IdentityFilter]:
+        """The filters of the key's endpoint. A list of the last minute may be given again unless `fresh`."""
+
+    @abstractmethod
+    def find_filter(self, name: str) -> IdentityFilter | None:
+        """The filter for one identifier name, None when there is none."""
+
+    @abstractmethod
+    def save_filter(self, name: str, *, publish: bool, subscribe: bool) -> IdentityFilter:
+        """Add or change the filter for one identifier name; answers what the vendor holds afterwards. Effectful."""
+
+    @abstractmethod
+    def remove_filter(self, name: str) -> bool:
+        """Remove the filter; False when it was gone already. Effectful."""
+
+    @abstractmethod
+    def identifiers_of(self, x1_id: str) -> Identity | None:
+        """Everything that an x1Id holds, None when it is not known."""
+
+    @abstractmethod
+    def x1ids_of(self, name: str, value: str) -> Sequence[Identity]:
+        """The x1Ids that hold an identifier, each showing only it. More than one: it was published wrongly."""
+
+    @abstractmethod
+    def remove_identity(self, name: str, value: str) -> int | None:
+        """Remove an identifier from every x1Id and endpoint of the application, for good. Effectful.
+
+        Answers how many records the vendor changed, None when it did not say. A lost answer is `UnknownOutcome`: look
+        the identifier up before removing it again.
+        """
+
+
+def filter_findings(filters: Iterable[IdentityFilter], kind: str) -> list[Finding]:
+    """For preflight: the filters that would stop the identifier kind which a delivery needs."""
+    return [
+        Finding(
+            "identity filter",
+            Level.WARNING,
+            f"An identity filter at Acoustic Exchange holds back “{held.identifier_name}” "
+            f"({KINDS[kind].label}). {held.effect}",
+            "Change or remove the filter if Exchange must pass these identifiers on.",
+        )
+        for held in filters
+        if kind_of_header(held.identifier_name) == kind
+    ]
