@@ -1,0 +1,246 @@
+// AudSync's own behaviour over pages that work without it. No framework; every handler is delegated, so that what
+// HTMX swaps in needs no wiring. Nothing here writes markup from text: names and messages go in as text.
+(() => {
+  "use strict";
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const meta = (name) => $(`meta[name="${name}"]`)?.content ?? "";
+  const THIN = "\u202f";
+
+  // ---- theme -------------------------------------------------------------------------------------------------
+  function showTheme() {
+    const chosen = window.audsyncTheme?.choice() ?? "system";
+    document.querySelectorAll("[data-theme-choice]").forEach((button) => {
+      button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+    });
+  }
+
+  // ---- toasts: an HX-Trigger header {"toast": {"message": "…", "tone": "success"}} -----------------------------
+  const TONES = ["success", "info", "warning", "error"];
+  const STAY = 7000;
+
+  function toast(message, tone = "info") {
+    const shape = $(`#toast-${TONES.includes(tone) ? tone : "info"}`);
+    const box = $("#toasts");
+    if (!shape || !box || !message) return;
+    const note = shape.content.firstElementChild.cloneNode(true);
+    $(".toast-text", note).textContent = message;
+    box.append(note);
+    age(note);
+  }
+
+  // A warning or an error stays until it is dismissed; the others go, but never while somebody reads them.
+  function age(note) {
+    if (note.matches(".toast-error, .toast-warning")) return;
+    const timer = setInterval(() => {
+      if (note.matches(":hover, :focus-within")) return;
+      clearInterval(timer);
+      note.remove();
+    }, STAY);
+  }
+
+  // ---- relative times: the same words as formats.py -------------------------------------------------------------
+  const DAY = 86400;
+  const UNITS = [[DAY, "day"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  function relative(moment, now) {
+    const seconds = (now - moment) / 1000;
+    const distance = Math.abs(seconds);
+    if (distance >= 30 * DAY) return null;
+    if (distance < 5) return "just now";
+    const [length, unit] = UNITS.find(([size]) => distance >= size);
+    const amount = Math.floor(distance / length);
+    const words = `${amount}${THIN}${unit}${unit === "day" && amount !== 1 ? "s" : ""}`;
+    return seconds > 0 ? `${words} ago` : `in ${words}`;
+  }
+
+  function showTimes(root = document) {
+    const now = Date.now();
+    root.querySelectorAll("time[data-relative]").forEach((time) => {
+      const words = relative(Date.parse(time.dateTime), now);
+      if (words && time.textContent !== words) time.textContent = words;
+    });
+  }
+
+  // ---- dialogs and confirmations ---------------------------------------------------------------------------------
+  // An answer holds for the one click or submit it was given for.
+  const confirmed = new WeakSet();
+
+  function ask(element, goOn) {
+    const dialog = $("#confirm");
+    if (!dialog) return goOn();
+    const { confirm, confirmTitle, confirmLabel, confirmTone, confirmType } = element.dataset;
+    const yes = $("[data-confirm-yes]", dialog);
+    const typed = $("#confirm-typed", dialog);
+    $("#confirm-title", dialog).textContent = confirmTitle || "Are you sure?";
+    $("#confirm-text", dialog).textContent = confirm;
+    $("[data-confirm-word]", dialog).textContent = confirmType || "";
+    $("[data-confirm-field]", dialog).hidden = !confirmType;
+    yes.textContent = confirmLabel || "Go on";
+    yes.classList.toggle("btn-danger", confirmTone === "danger");
+    yes.classList.toggle("btn-primary", confirmTone !== "danger");
+    typed.value = "";
+    const check = () => { yes.disabled = Boolean(confirmType) && typed.value !== confirmType; };
+    typed.oninput = check;
+    check();
+    dialog.returnValue = "";
+    dialog.onclose = () => {
+      element.focus?.();
+      if (dialog.returnValue === "yes" && !yes.disabled) goOn();
+    };
+    dialog.showModal();
+    (confirmType ? typed : $("[data-dialog-close]", dialog)).focus();
+  }
+
+  function intercept(event, element, again) {
+    if (confirmed.delete(element)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    ask(element, () => {
+      confirmed.add(element);
+      again();
+    });
+  }
+
+  // In the capture phase, before HTMX or the form itself hears of it.
+  document.addEventListener("click", (event) => {
+    const element = event.target.closest?.("[data-confirm]:not(form)");
+    if (element && !element.disabled) intercept(event, element, () => element.click());
+  }, true);
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches("[data-confirm]")) intercept(event, form, () => form.requestSubmit(event.submitter));
+  }, true);
+
+  // ---- clicks ----------------------------------------------------------------------------------------------------
+  async function copy(button) {
+    const text = button.dataset.copyFrom ? $(button.dataset.copyFrom)?.textContent : button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text ?? "");
+    } catch {
+      toast("The browser did not allow copying. Select the text and copy it by hand.", "warning");
+      return;
+    }
+    button.classList.add("is-done");
+    setTimeout(() => button.classList.remove("is-done"), 1600);
+    toast("Copied", "success");
+  }
+
+  function toggleNavigation(open) {
+    const button = $("[data-nav-toggle]");
+    if (!button) return;
+    const next = open ?? button.getAttribute("aria-expanded") !== "true";
+    button.setAttribute("aria-expanded", String(next));
+    document.body.classList.toggle("nav-open", next);
+  }
+
+  const CLICKS = {
+    "[data-theme-choice]": (button) => { window.audsyncTheme?.choose(button.dataset.themeChoice); showTheme(); },
+    "[data-toast-close]": (button) => button.closest("[data-toast]").remove(),
+    "[data-dialog-open]": (button) => document.getElementById(button.dataset.dialogOpen)?.showModal(),
+    "[data-dialog-close]": (button) => button.closest("dialog").close(),
+    "[data-copy], [data-copy-from]": copy,
+    "[data-nav-toggle]": () => toggleNavigation(),
+    "[data-print]": () => window.print(),
+  };
+  document.addEventListener("click", (event) => {
+    for (const [selector, act] of Object.entries(CLICKS)) {
+      const element = event.target.closest?.(selector);
+      if (element) act(element);
+    }
+    closeMenus(event.target);
+    if (event.target.matches?.("dialog.sheet")) event.target.close(); // a click beside the sheet lands on the backdrop
+  });
+
+  function closeMenus(except) {
+    document.querySelectorAll("details[data-menu][open]").forEach((menu) => {
+      if (!menu.contains(except)) menu.open = false;
+    });
+  }
+
+  // ---- keyboard --------------------------------------------------------------------------------------------------
+  const typing = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !typing(event.target)) {
+      const search = $("[data-search]");
+      if (search && !$("dialog[open]")) { event.preventDefault(); search.focus(); search.select(); }
+    }
+    if (event.key === "Escape") {
+      const menu = $("details[data-menu][open]");
+      if (menu) { menu.open = false; $("summary", menu).focus(); }
+      else if (document.body.classList.contains("nav-open")) { toggleNavigation(false); $("[data-nav-toggle]").focus(); }
+    }
+  });
+  document.addEventListener("focusin", (event) => closeMenus(event.target));
+
+  // ---- HTMX ------------------------------------------------------------------------------------------------------
+  const polls = (element) => /\bevery\b/.test(element.getAttribute?.("hx-trigger") ?? "");
+  const asleep = new Set();
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = meta("csrf-token");
+  });
+
+  // A page that nobody looks at asks nothing; it asks at once when it is looked at again.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!document.hidden || !polls(event.detail.elt)) return;
+    asleep.add(event.detail.elt);
+    event.preventDefault();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    showTimes();
+    asleep.forEach((element) => {
+      if (element.isConnected) window.htmx.ajax("GET", element.getAttribute("hx-get"), { source: element });
+    });
+    asleep.clear();
+  });
+
+  // Logged out in another tab or by time: the whole page goes to the login, never a login form inside a fragment.
+  function loggedOut(xhr) {
+    const login = meta("login-url");
+    if (!login) return false;
+    const landed = xhr.responseURL ? new URL(xhr.responseURL, location.href).pathname : "";
+    if (xhr.status !== 401 && landed !== new URL(login, location.href).pathname) return false;
+    const back = encodeURIComponent(location.pathname + location.search);
+    location.assign(`${login}?next=${back}`);
+    return true;
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (loggedOut(event.detail.xhr)) event.detail.shouldSwap = false;
+  });
+
+  const REFUSALS = {
+    403: "Your role does not allow that.",
+    404: "That is no longer here.",
+    409: "That cannot be done in its present state. Load the page again to see it.",
+    413: "That is too large.",
+    429: "Too many requests. Wait a moment, then try again.",
+  };
+  const connection = (lost) => { const bar = $("#connection-lost"); if (bar) bar.hidden = !lost; };
+
+  document.addEventListener("htmx:sendError", () => connection(true));
+  document.addEventListener("htmx:afterOnLoad", () => connection(false));
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr, elt } = event.detail;
+    if (loggedOut(xhr)) return;
+    if (polls(elt)) connection(xhr.status >= 500);
+    else toast(REFUSALS[xhr.status] ?? "Something broke on our side. Nothing more was changed; try again.", "error");
+  });
+  document.addEventListener("toast", (event) => {
+    const { message, tone, value } = event.detail ?? {};
+    toast(message ?? value, tone);
+  });
+
+  // The first thing to mend takes the focus, on a page as in a fragment.
+  const focusFirst = (root) => $("[data-autofocus]", root)?.focus();
+  document.addEventListener("htmx:afterSettle", (event) => { showTimes(event.target); focusFirst(event.target); });
+
+  // ---- start -----------------------------------------------------------------------------------------------------
+  showTheme();
+  showTimes();
+  focusFirst(document);
+  document.querySelectorAll("#toasts [data-toast]").forEach(age);
+  setInterval(() => { if (!document.hidden) showTimes(); }, 5000);
+  window.audsync = { toast };
+})();
