@@ -17,6 +17,7 @@ from .framework import Context, DropConnection, Entry, Faults, Request, Response
 
 VENDORS: dict[str, str] = {
     "anonymised": "audsync_web.sandbox.anonymised.AnonymisedSandbox",
+    "mediarithmics": "audsync_web.sandbox.mediarithmics.MediarithmicsSandbox",
     "acoustic": "audsync_web.sandbox.acoustic.AcousticSandbox",
 }
 
