@@ -5,17 +5,17 @@ Bodies of errors have one shape, which is this sandbox's choice: `{"status", "er
 Faults, each `acoustic.<name>`:
 
 - `delay`: seconds before every answer
-- `throttled`: 429; `retry-after` gives its Retry-After in seconds (default 2, `none` for no header)
-- `fails`: 500 on any call, nothing done · `unavailable`: 503 likewise
-- `drops-before` / `drops-after`: any call; the connection breaks before or after the work was done
-- `filter-drops-before` / `filter-drops-after`: the same for POST and PUT of filters
-- `filter-fails-after`: POST or PUT is done and answered with 500
-- `unfilter-drops-before` / `unfilter-drops-after`: the same for DELETE of a filter
-- `remove-drops-before` / `remove-drops-after`: the same for DELETE of an identity; `remove-fails-after`: done, then 500
-- `key-rejected`: 401 · `key-denied`: 403
-- `numeric-ids`: ids as numbers · `odd-spellings`: `endpointFilterID` and `publisherFilter`, as the page slips
-- `json-count`: the count line of a removal wrapped in JSON · `silent-count`: an empty answer to a removal
-- `unknown-as-404`: 404 instead of 400 for what is not there · `unknown-as-empty`: an empty list for an unknown x1Id
+- `throttle`: 429; `retry_after` gives its Retry-After in seconds (default 2, `none` for no header)
+- `server_error`: 500 on any call, nothing done · `unavailable`: 503 likewise
+- `key_rejected`: 401 · `key_denied`: 403
+- `drop_before` / `drop_after`: any call; the connection breaks before or after the work was done
+- `drop_before_filter` / `drop_after_filter` / `error_after_filter`: POST and PUT of filters; the last does it, then 500
+- `drop_before_unfilter` / `drop_after_unfilter` / `error_after_unfilter`: the same for DELETE of a filter
+- `drop_before_remove` / `drop_after_remove` / `error_after_remove`: the same for DELETE of an identity
+- `numeric_ids`: ids as numbers · `odd_spellings`: `endpointFilterID` and `publisherFilter`, as the page slips
+- `extra_fields`: filters and identities hold fields that nobody knows
+- `json_count`: the count line of a removal wrapped in JSON · `silent_count`: an empty answer to a removal
+- `unknown_as_404`: 404 instead of 400 for what is not there · `unknown_as_empty`: an empty list for an unknown x1Id
 
 Controls (`POST /_control/acoustic/<action>`): `account` {account, accountKey, endpoints: [{id, key, identifiers}]};
 `identity` {account, x1Id, identifiers: [{name, value, endpointId}]}; `identities` {account} gives all of them;
@@ -143,18 +143,28 @@ class AcousticSandbox(VendorSandbox):
                 response = self._route(request, pieces, caller)
         except Refused as refused:
             return self._error(refused)
-        if self.fault("drops-after"):
+        if self.fault("drop_after"):
             raise DropConnection
         return response
 
     def _early_faults(self) -> None:
-        if self.fault("drops-before"):
+        if self.fault("drop_before"):
             raise DropConnection
-        for name, status in (("key-rejected", 401), ("key-denied", 403), ("fails", 500), ("unavailable", 503)):
+        for name, status in (("key_rejected", 401), ("key_denied", 403), ("server_error", 500), ("unavailable", 503)):
             if self.fault(name):
                 raise Refused(status, f"fault {name}")
-        if self.fault("throttled"):
+        if self.fault("throttle"):
             raise Refused(429, "Too many requests")
+
+    def _before(self, effect: str) -> None:
+        if self.fault(f"drop_before_{effect}"):
+            raise DropConnection
+
+    def _after(self, effect: str) -> None:
+        if self.fault(f"drop_after_{effect}"):
+            raise DropConnection
+        if self.fault(f"error_after_{effect}"):
+            raise Refused(500, "System error")
 
     def _caller(self, request: Request) -> Caller:
         scheme, _, key = request.header("authorization").partition(" ")
@@ -202,8 +212,7 @@ class AcousticSandbox(VendorSandbox):
         return Response.of([self._shown(held)])
 
     def _write_filters(self, request: Request, endpoint: Endpoint) -> Response:
-        if self.fault("filter-drops-before"):
-            raise DropConnection
+        self._before("filter")
         if request.media_type != "application/json":
             request.violate("Content-Type: application/json is missing")
         try:
@@ -219,10 +228,7 @@ class AcousticSandbox(VendorSandbox):
             endpoint.filters[row["identifierName"]] = Filter(
                 number, endpoint.id, row["identifierName"], row["publishFilter"], row["subscribeFilter"]
             )
-        if self.fault("filter-drops-after"):
-            raise DropConnection
-        if self.fault("filter-fails-after"):
-            raise Refused(500, "System error")
+        self._after("filter")
         return Response.of([])
 
     def _checked_rows(self, request: Request, rows: Any, endpoint: Endpoint) -> list[dict[str, Any]]:
@@ -241,22 +247,21 @@ class AcousticSandbox(VendorSandbox):
         return rows
 
     def _delete_filter(self, endpoint: Endpoint, name: str) -> Response:
-        if self.fault("unfilter-drops-before"):
-            raise DropConnection
+        self._before("unfilter")
         if endpoint.filters.pop(name, None) is None:
             raise Refused(self._unknown(), "No filter for that identifier")
-        if self.fault("unfilter-drops-after"):
-            raise DropConnection
+        self._after("unfilter")
         return Response()
 
     def _shown(self, held: Filter) -> dict[str, Any]:
-        numeric, odd = self.faults.on("acoustic.numeric-ids"), self.faults.on("acoustic.odd-spellings")
+        numeric, odd = self.faults.on("acoustic.numeric_ids"), self.faults.on("acoustic.odd_spellings")
         return {
             "endpointFilterID" if odd else "endpointFilterId": held.id if numeric else str(held.id),
             "endpointId": held.endpoint if numeric else str(held.endpoint),
             "identifierName": held.name,
             "publisherFilter" if odd else "publishFilter": held.publish,
             "subscribeFilter": held.subscribe,
+            **self._extra(),
         }
 
     # --- identities (spec section 5)
@@ -283,10 +288,10 @@ class AcousticSandbox(VendorSandbox):
             raise Refused(403, "An endpoint-level key is needed")
         held = caller.account.identities.get(x1_id)
         if held is None:
-            if self.faults.on("acoustic.unknown-as-empty"):
+            if self.faults.on("acoustic.unknown_as_empty"):
                 return Response.of([])
             raise Refused(self._unknown(), "No such x1Id")
-        return Response.of([{"x1Id": x1_id, "identifiers": [self._identifier(one) for one in held]}])
+        return Response.of([{"x1Id": x1_id, "identifiers": [self._identifier(o) for o in held], **self._extra()}])
 
     def _pair(self, request: Request, caller: Caller) -> tuple[str, str]:
         given = {name: values for name, values in request.query.items() if name != "endpointId"}
@@ -320,38 +325,37 @@ class AcousticSandbox(VendorSandbox):
         return found
 
     def _remove(self, account: Account, name: str, value: str) -> Response:
-        if self.fault("remove-drops-before"):
-            raise DropConnection
+        self._before("remove")
         count = 0
         for x1_id, held in account.identities.items():
             kept = [one for one in held if not (one.name == name and one.value == value)]
             count += len(kept) < len(held)
             account.identities[x1_id] = kept
-        if self.fault("remove-drops-after"):
-            raise DropConnection
-        if self.fault("remove-fails-after"):
-            raise Refused(500, "System error")
+        self._after("remove")
         return self._count_answer(count)
 
     def _count_answer(self, count: int) -> Response:
         line = f"A number of updated Identities: {count}"
-        if self.faults.on("acoustic.silent-count"):
+        if self.faults.on("acoustic.silent_count"):
             return Response()
-        if self.faults.on("acoustic.json-count"):
+        if self.faults.on("acoustic.json_count"):
             return Response.of({"message": line})
         return Response(200, line.encode(), {"Content-Type": "text/plain"})
 
     def _identifier(self, one: Identifier) -> dict[str, Any]:
         return {"name": one.name, "value": one.value, "endpointId": one.endpoint}
 
+    def _extra(self) -> dict[str, Any]:
+        return {"revision": 7, "links": []} if self.faults.on("acoustic.extra_fields") else {}
+
     def _unknown(self) -> int:
-        return 404 if self.faults.on("acoustic.unknown-as-404") else 400
+        return 404 if self.faults.on("acoustic.unknown_as_404") else 400
 
     def _error(self, refused: Refused) -> Response:
         words = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
         word = words.get(refused.status, "Error")
         answer = Response.of({"status": refused.status, "error": word, "message": refused.message}, refused.status)
-        wait = self.faults.get("acoustic.retry-after", "2")
+        wait = self.faults.get("acoustic.retry_after", "2")
         if refused.status == 429 and wait != "none":
             answer.headers["Retry-After"] = wait
         return answer
