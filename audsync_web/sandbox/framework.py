@@ -181,12 +181,14 @@ class Request:
 
 @dataclass
 class Response:
-    """One answer. `drop` closes the connection instead of sending it, after the work was done."""
+    """One answer. `drop` closes the connection instead of sending it, after the work was done; `pause` is a wait in
+    seconds in the middle of the body."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
+    pause: float = 0.0
 
     @classmethod
     def of(cls, value: Any, status: int = 200, **headers: str) -> Response:

@@ -50,7 +50,11 @@ class _Body:
         return block
 
     def _next_chunk(self) -> None:
-        self._left = int(self._source.readline().split(b";")[0].strip() or b"0", 16)
+        size = self._source.readline().split(b";")[0].strip()
+        try:
+            self._left = int(size, 16)
+        except ValueError:
+            raise ConnectionResetError("no chunk size where one was due") from None
         if not self._left:
             self._ended = True
             while self._source.readline().strip():
@@ -82,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = int(headers["content-length"]) if headers.get("content-length", "").isdigit() else None
-        body = _Body(cast("BufferedIOBase", self.rfile), length, "chunked" in headers.get("transfer-encoding", ""))
+        body = _Body(self.rfile, length, "chunked" in headers.get("transfer-encoding", ""))
         prefix, _, rest = path.lstrip("/").partition("/")
         host = headers.get("host", "")
         request = Request(
@@ -114,7 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(response.body)
+            half = len(response.body) // 2 if response.pause else len(response.body)
+            self.wfile.write(response.body[:half])
+            if response.pause:
+                time.sleep(response.pause)
+            self.wfile.write(response.body[half:])
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815
 
@@ -138,7 +146,7 @@ class Sandbox:
         self.vendors: dict[str, VendorSandbox] = {name: _load(path)(self.context) for name, path in VENDORS.items()}
         self._server = _Server((host, port), _Handler)
         self._server.sandbox = self
-        self._thread: threading.Thread | None = None
+        self._serving = False
 
     @property
     def url(self) -> str:
@@ -147,17 +155,22 @@ class Sandbox:
         return f"http://{host!s}:{port}"
 
     def serve(self) -> None:
-        """Serve until `close` is called from another thread."""
-        self._server.serve_forever(poll_interval=0.1)
+        """Serve until `close` is called from another thread, or an exception (a signal's) ends it."""
+        self._serving = True
+        try:
+            self._server.serve_forever(poll_interval=0.05)
+        finally:
+            self._serving = False
 
     def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
+        """Stop serving; from another thread than the one that serves, or when serving has ended or never begun."""
+        if self._serving:
+            self._server.shutdown()
         self._server.server_close()
 
     def __enter__(self) -> Sandbox:
-        self._thread = threading.Thread(target=self.serve, daemon=True)
-        self._thread.start()
+        self._serving = True
+        threading.Thread(target=self.serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,8 +202,15 @@ class Sandbox:
             time.sleep(seconds)
 
     def _control(self, request: Request) -> Response:
-        pieces = request.segments()
-        arguments = request.json() if request.method == "POST" and request.length else {}
+        try:
+            arguments = json.loads(request.read() or b"{}") if request.method == "POST" else {}
+            return self._controlled(request, request.segments(), arguments)
+        except KeyError as error:
+            return Response.of({"error": f"no such control: {error}"}, 404)
+        except (ValueError, TypeError, AttributeError):
+            return Response.of({"error": "the arguments must be a JSON object that fits the control"}, 400)
+
+    def _controlled(self, request: Request, pieces: list[str], arguments: dict[str, Any]) -> Response:
         if pieces == ["clock"]:
             self.context.clock.advance(float(arguments["advance"]))
             return Response.of({"now": self.context.clock.now().isoformat()})
@@ -201,18 +221,8 @@ class Sandbox:
         if pieces == ["ledger"]:
             entries = self.context.ledger.entries(request.one("vendor"))
             return Response.of([entry.__dict__ for entry in entries])
-        return self._vendor_control(pieces, request.method, arguments)
-
-    def _vendor_control(self, pieces: list[str], method: str, arguments: dict[str, Any]) -> Response:
-        vendor = self.vendors.get(pieces[0])
-        if vendor is None:
-            return Response.of({"error": "no such control"}, 404)
-        if len(pieces) == 1:
-            return Response.of(vendor.state())
-        try:
-            return Response.of(vendor.control(pieces[1], arguments))
-        except KeyError as error:
-            return Response.of({"error": f"no such control: {error}"}, 404)
+        vendor = self.vendors[pieces[0]]
+        return Response.of(vendor.state() if len(pieces) == 1 else vendor.control(pieces[1], arguments))
 
 
 def _load(path: str) -> type[VendorSandbox]:

@@ -58,6 +58,7 @@ from .fakes import (
     Canned,
     CannedServer,
     FilePayload,
+    InMemoryPacer,
     MiniEngine,
     account_config,
     additions,
@@ -247,7 +248,9 @@ class ConnectorContract:
     def test_every_request_takes_its_place_in_the_scope(self, box: Sandbox):
         connector = self.connect(box)
         connector.check()
-        taken = connector.services.pacer.taken
+        pacer = connector.services.pacer
+        assert isinstance(pacer, InMemoryPacer)
+        taken = pacer.taken
         assert taken
         assert all(key.startswith(self.vendor) for key, _, _ in taken)
         assert any(key.startswith(connector.quota_scope) for key, _, _ in taken)

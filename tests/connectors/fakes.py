@@ -149,7 +149,7 @@ class FilePayload:
     adds: int = 0
     removes: int = 0
     listed: Sequence[Row] = ()
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
     md5: str = ""
     sha256: str = ""
@@ -308,6 +308,11 @@ class Undecidable(Exception):
         self.answer = answer
 
 
+def _writable(memory: Mapping[str, Any]) -> MutableMapping[str, Any]:
+    assert isinstance(memory, MutableMapping), "the journal merges outcomes into it"
+    return memory
+
+
 class MiniEngine:
     """Walks one delivery the way the product does: intent, send, reconcile after a lost answer, poll to the end.
 
@@ -332,8 +337,7 @@ class MiniEngine:
 
     def send(self, delivery: DeliveryContext, part: FilePayload) -> RemoteState:
         """One part, until the vendor has it exactly once."""
-        memory = delivery.memory if isinstance(delivery.memory, dict) else {}
-        journal = RecordingJournal(self.clock, part.memory, memory)
+        journal = RecordingJournal(self.clock, _writable(part.memory), _writable(delivery.memory))
         self.journals.append(journal)
         for _ in range(self.most_sends):
             journal.intend("send")
