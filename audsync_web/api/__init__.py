@@ -1,0 +1,1 @@
+"""What the REST API's parts share: authentication, errors, paging, idempotency, schema."""

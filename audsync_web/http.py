@@ -1,0 +1,40 @@
+"""Typed requests and small helpers of the pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse
+from django_htmx.http import trigger_client_event
+
+if TYPE_CHECKING:
+    from django_htmx.middleware import HtmxDetails
+
+    from audsync_web.people.actors import Actor
+    from audsync_web.people.models import Company, Membership
+
+
+class PageRequest(HttpRequest):
+    """A request of a logged-in person who stands in one company."""
+
+    htmx: HtmxDetails
+    actor: Actor
+    company: Company
+    memberships: list[Membership]
+
+
+def is_fragment(request: HttpRequest) -> bool:
+    """Whether only a part of the page is wanted: an htmx request that is neither boosted nor a history restore."""
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def toast(response: HttpResponse, text: str, tone: str = "success") -> HttpResponse:
+    """Let the page show a short note after the swap."""
+    detail: dict[str, Any] = {"text": text, "tone": tone}
+    return trigger_client_event(response, "audsync:toast", detail)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address the request came from."""
+    return request.META.get("REMOTE_ADDR") or None

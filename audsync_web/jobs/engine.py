@@ -1,0 +1,111 @@
+"""How a slice of work runs: claim, keep the lease alive, work, give back. And how due work is woken."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from .kinds import JobKind, all_kinds, housekeeping_hooks, kind_named, tick_hooks
+from .leases import Lease, LeaseLost, claim, heart, release
+
+logger = logging.getLogger(__name__)
+
+WOKEN_PER_TICK = 200
+# A wake-up that was not answered in this time is sent again; the message itself expires earlier.
+WAKE_AGAIN = timedelta(seconds=10)
+MESSAGE_LIFE_SECONDS = 60
+
+Advance = Callable[[Lease], None]
+Crashed = Callable[[Lease, str], None]
+
+
+def run_slice(kind_name: str, pk: Any, advance: Advance, crashed: Crashed) -> bool:
+    """Claim the row and let `advance` work one slice; False when there was nothing to claim.
+
+    An exception that `advance` did not sort is a fault of ours: `crashed` stops the job with a reference that stands
+    beside the trace in the log. It is never retried.
+    """
+    lease = claim(kind_named(kind_name), pk)
+    if lease is None:
+        return False
+    heart.hold(lease)
+    try:
+        advance(lease)
+    except LeaseLost:
+        logger.info("%s %s was taken over; stopping here", kind_name, pk)
+    except Exception:
+        reference = uuid.uuid4().hex[:8]
+        logger.exception("%s %s stopped, reference %s", kind_name, pk, reference)
+        _crash(lease, reference, crashed)
+    finally:
+        heart.drop(lease)
+        release(lease)
+    _wake_if_due(kind_named(kind_name), pk)
+    return True
+
+
+def _crash(lease: Lease, reference: str, crashed: Crashed) -> None:
+    try:
+        crashed(lease, reference)
+    except LeaseLost:
+        logger.info("%s %s was taken over while stopping", lease.kind.name, lease.pk)
+
+
+def _wake_if_due(kind: JobKind, pk: Any) -> None:
+    rows: Any = kind.model._default_manager
+    if rows.filter(pk=pk, next_action_at__lte=timezone.now()).exists():
+        send_wake_up(kind, pk)
+
+
+def wake(kind_name: str, pk: Any) -> None:
+    """Send the wake-up of a row once the present transaction has been committed."""
+    kind = kind_named(kind_name)
+    transaction.on_commit(lambda: send_wake_up(kind, pk))
+
+
+def send_wake_up(kind: JobKind, pk: Any) -> None:
+    """Put a wake-up on the broker. A broker that is away costs time only: the tick wakes again."""
+    try:
+        kind.task().apply_async((str(pk),), expires=MESSAGE_LIFE_SECONDS, retry=False)
+    except Exception as error:
+        logger.warning("wake-up of %s not sent: %s", kind.name, type(error).__name__)
+
+
+def dispatch() -> int:
+    """One tick: run the tick hooks, then wake every row that is due, not held, and not woken just now. Count woken."""
+    for hook in tick_hooks():
+        _safely(hook)
+    return sum(_wake_due(kind) for kind in all_kinds())
+
+
+def _wake_due(kind: JobKind) -> int:
+    now = timezone.now()
+    rows: Any = kind.model._default_manager
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    stale = Q(woken_at__isnull=True) | Q(woken_at__lt=F("next_action_at")) | Q(woken_at__lt=now - WAKE_AGAIN)
+    due = rows.filter(kind.ready(), free, stale, next_action_at__lte=now).order_by("next_action_at")
+    found = list(due.values_list("pk", flat=True)[:WOKEN_PER_TICK])
+    rows.filter(pk__in=found).update(woken_at=now)
+    for pk in found:
+        send_wake_up(kind, pk)
+    return len(found)
+
+
+def housekeeping() -> None:
+    """Once a minute: deadlines, retention, clean-up. One hook's fault does not keep the others from running."""
+    for hook in housekeeping_hooks():
+        _safely(hook)
+
+
+def _safely(hook: Callable[[], None]) -> None:
+    try:
+        hook()
+    except Exception:
+        logger.exception("%s.%s failed", hook.__module__, hook.__qualname__)

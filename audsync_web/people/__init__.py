@@ -1,0 +1,1 @@
+"""People, companies, roles, tokens and the audit trail."""

@@ -1,0 +1,147 @@
+"""What connectors are given to work with: pacing, sealed tokens, the clock; and how a live connector is obtained."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from audsync_web.jobs import quotas
+
+from .connectors.base import Connector, Gate, LoginCall, Services
+from .connectors.errors import NotYet
+from .connectors.fields import AccountConfig
+from .connectors.registry import connector_class
+from .models import SealedToken, VendorAccount
+
+LOGIN_LIFETIME = timedelta(seconds=60)
+LONGEST_LOGIN_WAIT = 30.0
+GATE_LIFETIME = {"call": timedelta(hours=2), "job": timedelta(hours=50)}
+
+
+class DatabasePacer:
+    """Request pacing in the database."""
+
+    def take(self, key: str, *, per_second: float, burst: int = 1) -> None:
+        """Take one request's place; sleeps briefly, raises `NotYet` for long waits."""
+        try:
+            quotas.take(key, per_second=per_second, burst=burst)
+        except quotas.MustWait as wait:
+            raise NotYet(wait.reason, retry_after=wait.seconds) from None
+
+    def pause(self, key: str, seconds: float, reason: str) -> None:
+        """Let nobody pass `key` for so long."""
+        quotas.pause(key, seconds, reason)
+
+    def check(self, key: str) -> None:
+        """Raise `NotYet` while `key` is paused."""
+        try:
+            quotas.refuse_paused(key)
+        except quotas.MustWait as wait:
+            raise NotYet(wait.reason, retry_after=wait.seconds) from None
+
+
+def enter_gates(gates: Iterator[Gate] | tuple[Gate, ...] | list[Gate], holder: str) -> None:
+    """Pass every gate as `holder`, or none: raises `NotYet` when one is closed."""
+    try:
+        for gate in gates:
+            keep = None if gate.exclusive == "no" else GATE_LIFETIME[gate.exclusive]
+            quotas.enter(gate.key, holder, interval=gate.interval, keep=keep)
+    except quotas.MustWait as wait:
+        quotas.leave(holder)
+        raise NotYet(wait.reason, retry_after=wait.seconds) from None
+
+
+class DatabaseTokens:
+    """The sealed token cache: one login at a time for each key, whoever asks."""
+
+    def current(self, key: str) -> str | None:
+        """The stored token that is not due for renewal."""
+        row = SealedToken.objects.filter(key=key, value__isnull=False, renew_at__gt=timezone.now()).first()
+        return str(row.value) if row else None
+
+    def renew(self, key: str, stale: str | None, login: LoginCall) -> str:
+        """Another worker's newer token, else `login`'s, behind a lock that ends by itself."""
+        SealedToken.objects.get_or_create(key=key)
+        holder = uuid.uuid4().hex
+        deadline = time.monotonic() + LONGEST_LOGIN_WAIT
+        while True:
+            found = self.current(key)
+            if found is not None and found != stale:
+                return found
+            if self._lock(key, holder):
+                return self._login(key, stale, holder, login)
+            if time.monotonic() > deadline:
+                raise NotYet("Another job is logging in at this vendor.", retry_after=5.0)
+            time.sleep(0.05)
+
+    def _lock(self, key: str, holder: str) -> bool:
+        now = timezone.now()
+        free = Q(login_until__isnull=True) | Q(login_until__lt=now)
+        rows = SealedToken.objects.filter(free, key=key)
+        return bool(rows.update(login_holder=holder, login_until=now + LOGIN_LIFETIME))
+
+    def _login(self, key: str, stale: str | None, holder: str, login: LoginCall) -> str:
+        mine = SealedToken.objects.filter(key=key, login_holder=holder)
+        try:
+            # It may have been renewed between the look and the lock.
+            found = self.current(key)
+            if found is not None and found != stale:
+                return found
+            token = login()
+            mine.update(value=token.value, renew_at=token.renew_at)
+            return token.value
+        finally:
+            mine.update(login_holder="", login_until=None)
+
+    def forget(self, key: str) -> None:
+        """Drop a token that the vendor no longer takes."""
+        SealedToken.objects.filter(key=key).update(value=None, renew_at=timezone.now())
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return timezone.now()
+
+
+def connector_services() -> Services:
+    """The services given to every connector."""
+    return Services(
+        tokens=DatabaseTokens(),
+        pacer=DatabasePacer(),
+        clock=SystemClock(),
+        allow_private_hosts=settings.ALLOW_PRIVATE_VENDOR_HOSTS,
+        user_agent=f"AudSync/{settings.VERSION}",
+    )
+
+
+def account_config(account: VendorAccount) -> AccountConfig:
+    """A stored account as its connector sees it."""
+    return AccountConfig(account.vendor, account.base_url, dict(account.credentials), dict(account.settings))
+
+
+def build_connector(config: AccountConfig) -> Connector:
+    """A live connector for checked values."""
+    return connector_class(config.vendor)(config, connector_services())
+
+
+@contextmanager
+def connector_for(account: VendorAccount) -> Iterator[Any]:
+    """A live connector for a stored account, its connections closed afterwards."""
+    connector = build_connector(account_config(account))
+    try:
+        yield connector
+    finally:
+        close = getattr(connector, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,1 @@
+"""Segments and their destinations: create, publish, rename, archive, release."""

@@ -1,0 +1,219 @@
+"""The destination's job: create, publish, rename, release at the vendor. The only place here that calls a connector."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from audsync_web.jobs.leases import Lease
+from audsync_web.jobs.models import cleared_error
+from audsync_web.vendors.connectors.base import (
+    CannotTell,
+    Connector,
+    Found,
+    Intent,
+    Nothing,
+    RemoteSegment,
+    SegmentState,
+)
+from audsync_web.vendors.connectors.errors import ConnectorError, Permanent
+from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
+from audsync_web.vendors.runtime import connector_for
+from audsync_web.vendors.services import account_needs_attention
+
+from .models import Destination, DestinationStatus, Wanted
+from .services import segment_refresh
+
+# A vendor may be slow to show what it has just done: look twice, so far apart, before concluding that nothing is there.
+SECOND_LOOK = timedelta(seconds=5)
+
+
+def advance(lease: Lease) -> None:
+    """One slice: take the next step towards what is wanted."""
+    destination = Destination.objects.select_related("segment__company", "vendor_account").get(pk=lease.pk)
+    try:
+        with connector_for(destination.vendor_account) as connector:
+            if destination.intent:
+                _reconcile(lease, destination, connector)
+            else:
+                _step(lease, destination, connector)
+    except ConnectorError as error:
+        _apply_fault(lease, destination, error)
+    segment_refresh(destination.segment)
+
+
+def _step(lease: Lease, destination: Destination, connector: Connector) -> None:
+    if destination.wanted == Wanted.RELEASED:
+        _release(lease, destination, connector)
+    elif not destination.remote_id:
+        _create(lease, destination, connector)
+    elif destination.memory.get("rename"):
+        connector.rename_segment(destination.ref(), destination.segment.name)
+        memory = {name: value for name, value in destination.memory.items() if name != "rename"}
+        lease.update(memory=memory, next_action_at=timezone.now())
+    elif destination.wanted == Wanted.PUBLISHED and not destination.is_published:
+        _publish(lease, destination, connector)
+    else:
+        settled = DestinationStatus.PUBLISHED if destination.is_published else DestinationStatus.CREATED
+        lease.update(status=settled, next_action_at=None, **cleared_error())
+
+
+def _create(lease: Lease, destination: Destination, connector: Connector) -> None:
+    if linked := destination.memory.get("link"):
+        _store_created(lease, destination, connector.read_segment(linked), linked=True)
+        return
+    existing = connector.find_segment(destination.spec())
+    if existing is not None:
+        # Found by our name without an intent of ours: somebody else's, or from an earlier life. Shown and left alone.
+        raise Permanent(
+            f"The vendor already has a segment named {destination.segment.technical_name} (id {existing.remote_id}).",
+            code="remote_exists",
+            next_step="Rename or remove it at the vendor, or link it by its id as an existing remote segment.",
+        )
+    lease.update(intent=_intent("create"), status=DestinationStatus.CREATING)
+    _store_created(lease, destination, connector.create_segment(destination.spec()))
+
+
+def _store_created(lease: Lease, destination: Destination, remote: RemoteSegment, *, linked: bool = False) -> None:
+    published = remote.state == SegmentState.PUBLISHED
+    fields = _remote_fields(destination, remote)
+    if destination.remote_id and destination.remote_id != remote.remote_id:
+        fields["earlier_remote_ids"] = [*destination.earlier_remote_ids, destination.remote_id]
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            lease.update(
+                remote_id=remote.remote_id,
+                remote_created_at=remote.created_at or now,
+                published_at=now if published and linked else None,
+                status=DestinationStatus.CREATED,
+                intent=None,
+                next_action_at=now,
+                **(cleared_error() | fields),
+            )
+    except IntegrityError:
+        raise Permanent(
+            "Another segment of this company already uses that remote segment.",
+            code="remote_taken",
+            next_step="Give another remote id, or use the segment that is linked to it.",
+        ) from None
+
+
+def _remote_fields(destination: Destination, remote: RemoteSegment) -> dict[str, Any]:
+    memory = {name: value for name, value in destination.memory.items() if name != "link"}
+    return {
+        "raw_state": remote.raw_state[:60],
+        "public_name": remote.public_name[:255] or destination.public_name,
+        "external_id": remote.external_id[:120] or destination.external_id,
+        "reported_size": destination.reported_size if remote.size is None else remote.size,
+        "memory": memory | dict(remote.memory),
+    }
+
+
+def _publish(lease: Lease, destination: Destination, connector: Connector) -> None:
+    lease.update(intent=_intent("publish"), status=DestinationStatus.PUBLISHING)
+    _store_published(lease, destination, connector.publish_segment(destination.ref()))
+
+
+def _store_published(lease: Lease, destination: Destination, remote: RemoteSegment) -> None:
+    lease.update(
+        published_at=timezone.now(),
+        status=DestinationStatus.PUBLISHED,
+        intent=None,
+        next_action_at=None,
+        **(cleared_error() | _remote_fields(destination, remote)),
+    )
+
+
+def _release(lease: Lease, destination: Destination, connector: Connector) -> None:
+    if destination.remote_id:
+        connector.release_segment(destination.ref(), destination.release_choice or "leave")
+    lease.update(status=DestinationStatus.RELEASED, next_action_at=None, finished_at=timezone.now(), **cleared_error())
+
+
+def _intent(step: str, **detail: Any) -> dict[str, Any]:
+    return {"step": step, "at": timezone.now().isoformat(), "detail": detail}
+
+
+def read_intent(stored: dict[str, Any]) -> Intent:
+    """A stored intent as connectors read it."""
+    return Intent(stored["step"], datetime.fromisoformat(stored["at"]), stored.get("detail", {}))
+
+
+def _reconcile(lease: Lease, destination: Destination, connector: Connector) -> None:
+    """An intent without outcome: ask the vendor before anything is sent again."""
+    intent = read_intent(destination.intent or {})
+    if intent.step == "create":
+        found = connector.reconcile_segment(destination.spec(), intent)
+    else:
+        found = connector.reconcile_publish(destination.ref(), intent)
+    if isinstance(found, Found):
+        store = _store_created if intent.step == "create" else _store_published
+        store(lease, destination, found.value)
+    elif isinstance(found, Nothing):
+        _nothing_there(lease, destination)
+    else:
+        _ask_a_person(lease, destination, found)
+
+
+def _nothing_there(lease: Lease, destination: Destination) -> None:
+    stored = destination.intent or {}
+    seen = parse_datetime(stored.get("nothing_at", ""))
+    now = timezone.now()
+    if seen is None:
+        lease.update(intent=stored | {"nothing_at": now.isoformat()}, next_action_at=now + SECOND_LOOK)
+    elif now - seen < SECOND_LOOK:
+        lease.update(next_action_at=seen + SECOND_LOOK)
+    else:
+        lease.update(intent=None, next_action_at=now)
+
+
+def _ask_a_person(lease: Lease, destination: Destination, unclear: CannotTell) -> None:
+    lease.update(
+        status=DestinationStatus.NEEDS_ATTENTION,
+        error_code="outcome_unknown",
+        error_text=unclear.text,
+        next_step=unclear.next_step,
+        next_action_at=None,
+        **attention_fields(destination),
+    )
+
+
+def _apply_fault(lease: Lease, destination: Destination, error: ConnectorError) -> None:
+    verdict = judge(error, destination.attempts)
+    told = error_fields(error)
+    if verdict.move == "later":
+        lease.update(**due_in(verdict.seconds), error_text=error.text)
+    elif verdict.move == "reconcile":
+        lease.update(**due_in(1.0), **told)
+    elif verdict.move == "account":
+        account_needs_attention(destination.vendor_account, error)
+        lease.update(intent=None, **due_in(0.0), **told)
+    elif verdict.move == "stop":
+        lease.update(status=DestinationStatus.FAILED, intent=None, next_action_at=None, **told)
+    else:
+        _try_again(lease, destination, verdict.move, verdict.seconds, told)
+
+
+def _try_again(lease: Lease, destination: Destination, move: str, seconds: float, told: dict[str, Any]) -> None:
+    # A transient refusal means that nothing was done, so the intent has its outcome.
+    fields: dict[str, Any] = {"attempts": destination.attempts + 1, "intent": None, **due_in(seconds), **told}
+    if move == "attention":
+        fields |= {"status": DestinationStatus.NEEDS_ATTENTION, **attention_fields(destination)}
+    lease.update(**fields)
+
+
+def crashed(lease: Lease, reference: str) -> None:
+    """A fault of ours: the destination stops and shows the reference."""
+    lease.update(
+        status=DestinationStatus.FAILED,
+        error_code="internal_error",
+        error_text=f"Stopped because of a fault in AudSync (reference {reference}).",
+        next_step="Publish again to retry; if it stays, give the reference to whoever runs AudSync.",
+        next_action_at=None,
+    )
+    segment_refresh(Destination.objects.select_related("segment").get(pk=lease.pk).segment)
