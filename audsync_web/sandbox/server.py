@@ -18,6 +18,7 @@ from .framework import Context, DropConnection, Entry, Faults, Request, Response
 VENDORS: dict[str, str] = {
     "anonymised": "audsync_web.sandbox.anonymised.AnonymisedSandbox",
     "mediarithmics": "audsync_web.sandbox.mediarithmics.MediarithmicsSandbox",
+    "xandr": "audsync_web.sandbox.xandr.XandrSandbox",
     "acoustic": "audsync_web.sandbox.acoustic.AcousticSandbox",
 }
 
