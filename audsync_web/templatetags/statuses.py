@@ -17,7 +17,7 @@ UNKNOWN = Face("mute", "help-circle")
 # Uploads, deliveries, segments and destinations use the words of design sections 4.6 and 7.3; the last group serves
 # vendor accounts, preflight cells, people and keys.
 FACES: dict[str, Face] = {
-    "receiving": Face("run", "cloud-upload"),
+    "receiving": Face("run", "download"),
     "inspecting": Face("run", "list-search"),
     "ready": Face("wait", "circle-dashed"),
     "delivering": Face("run", "send"),
@@ -39,7 +39,7 @@ FACES: dict[str, Face] = {
     "stalled": Face("warn", "hourglass"),
     "created": Face("wait", "circle-dashed"),
     "creating": Face("run", "circle-plus"),
-    "publishing": Face("run", "broadcast"),
+    "publishing": Face("run", "cloud-upload"),
     "published": Face("ok", "broadcast"),
     "archived": Face("mute", "archive"),
     "healthy": Face("ok", "heartbeat"),

@@ -38,6 +38,13 @@
     return { axis: short, full: group };
   }
 
+  // Days where the ticks are days apart, else hours; all in UTC, as the table.
+  function dates(ticks) {
+    const daily = ticks.length < 2 || ticks[1] - ticks[0] >= 86400;
+    const shape = daily ? { day: "numeric", month: "short", timeZone: "UTC" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" };
+    return ticks.map((tick) => new Date(tick * 1000).toLocaleString("en-GB", shape));
+  }
+
   // The table's raw values: dates as seconds, words as their place in the list.
   function read(table) {
     const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
@@ -53,19 +60,33 @@
     return { heads, words, dated, data: [xs, ...columns] };
   }
 
+  // A canvas knows no light-dark(): an element of the page turns each token into the plain colour of its theme.
+  function colourReader(figure) {
+    const probe = figure.querySelector("figcaption");
+    return (name) => {
+      probe.style.color = `var(${name})`;
+      const plain = getComputedStyle(probe).color;
+      probe.style.removeProperty("color");
+      return plain;
+    };
+  }
+
   function options(figure, table, width) {
-    const css = getComputedStyle(figure);
-    const colour = (name) => css.getPropertyValue(name).trim();
+    const colour = colourReader(figure);
     const { axis, full } = formats(figure.dataset.unit);
     const kind = figure.dataset.chart;
-    const font = `12px ${css.fontFamily}`;
+    const font = `12px ${getComputedStyle(figure).fontFamily}`;
     const line = { stroke: colour("--plot-text"), font, ticks: { show: false }, grid: { stroke: colour("--plot-grid"), width: 1 } };
+    const fill = (shape, index) => {
+      if (shape === "bars") return colour(SERIES[index % SERIES.length]);
+      return shape === "area" && index === 0 ? colour("--plot-fill") : undefined;
+    };
     const series = table.heads.slice(1).map((label, index) => ({
       label,
       stroke: colour(SERIES[index % SERIES.length]),
       width: 2,
       dash: kind === "bars" ? [] : DASHES[index % DASHES.length],
-      fill: kind === "line" || index > 0 ? undefined : colour("--plot-fill"),
+      fill: fill(kind, index),
       paths: kind === "bars" ? window.uPlot.paths.bars({ size: [0.6, 48], radius: 0.15 }) : undefined,
       points: { show: table.words.length < 3 },
       value: (_, number) => (number === null || number === undefined ? "—" : full(number)),
@@ -74,11 +95,13 @@
     return {
       width,
       height: HEIGHT,
-      scales: { x: { time: table.dated }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.08 || 1] } },
+      tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      scales: { x: table.dated ? { time: true } : { time: false, range: [-0.5, table.words.length - 0.5] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 1) * 1.08 || 1] } },
       cursor: { y: false, points: { size: 7 } },
       legend: { live: true },
+      hooks: { ready: [(plot) => plot.setLegend({ idx: table.words.length - 1 })] }, // until somebody points: the latest
       axes: [
-        table.dated ? { ...line, grid: { show: false } } : { ...line, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? at(tick) : "")) },
+        { ...line, size: 36, grid: { show: false }, values: (_, ticks) => (table.dated ? dates(ticks) : ticks.map((tick) => (Number.isInteger(tick) ? at(tick) : ""))) },
         { ...line, size: 58, values: (_, ticks) => ticks.map(axis) },
       ],
       series: [{ label: table.heads[0], value: (_, x, __, index) => (index === null || index === undefined ? "—" : table.words[index]) }, ...series],
@@ -87,7 +110,7 @@
 
   function draw(figure) {
     const place = figure.querySelector(".chart-plot");
-    const source = figure.querySelector("table");
+    const source = figure.querySelector(".chart-data table");
     if (!place || !source) return;
     drawn.get(figure)?.destroy();
     place.hidden = false;
