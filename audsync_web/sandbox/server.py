@@ -20,6 +20,7 @@ VENDORS: dict[str, str] = {
     "mediarithmics": "audsync_web.sandbox.mediarithmics.MediarithmicsSandbox",
     "xandr": "audsync_web.sandbox.xandr.XandrSandbox",
     "acoustic": "audsync_web.sandbox.acoustic.AcousticSandbox",
+    "synerise": "audsync_web.sandbox.synerise.SyneriseSandbox",
 }
 
 
