@@ -9,10 +9,11 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import math
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,9 +26,20 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .errors import AuthenticationFailed, Permanent, RemoteMissing, TooLarge, Transient, UnknownOutcome
+from .errors import (
+    AuthenticationFailed,
+    ConnectorError,
+    Permanent,
+    RemoteMissing,
+    TooLarge,
+    Transient,
+    UnknownOutcome,
+)
 
 logger = logging.getLogger(__name__)
+
+# Its debug lines hold whole paths, which may name people; ours hold templates.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -35,6 +47,8 @@ QUICK_RETRIES = 2
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 3
 BLOCK_BYTES = 1024 * 1024
+LONGEST_WAIT = 86_400.0
+"""A Retry-After beyond a day is a vendor's slip; we look again after a day."""
 
 
 class PrivateAddress(Permanent):
@@ -118,16 +132,11 @@ class Reply:
     def retry_after(self) -> float | None:
         """The Retry-After header in seconds, whether given as a number or a date; None when absent or unreadable."""
         raw = self.headers.get("Retry-After", "").strip()
-        if not raw:
-            return None
-        if raw.replace(".", "", 1).isdigit():
-            return float(raw)
         try:
-            moment = parsedate_to_datetime(raw)
-        except ValueError:
+            seconds = float(raw) if raw[:1].isdigit() else _seconds_until(raw)
+        except (ValueError, OverflowError):
             return None
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+        return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
 class SizedStream:
@@ -160,8 +169,8 @@ class VendorClient:
 
     `pace(method)` is called before each request and may wait or raise `NotYet`. `describe` reads the vendor's own words
     from an error answer, `refer` its id of the failure. `throttled(seconds)` is told of each 429, and 503 with
-    Retry-After, so that a connector can pause its quota scope for everyone. Calls with an effect are never repeated
-    here; reads are tried at most three times, quickly.
+    Retry-After, so that a connector can pause its quota scope for everyone. `secrets` are struck out of the vendor's
+    words. Calls with an effect are never repeated here; reads are tried at most three times, quickly.
     """
 
     def __init__(
@@ -175,12 +184,14 @@ class VendorClient:
         describe: Callable[[Reply], str] | None = None,
         throttled: Throttled | None = None,
         refer: Callable[[Reply], str] | None = None,
+        secrets: Collection[str] = (),
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.vendor = vendor
         self._pace = pace
         self._describe = describe or _plain_text
         self._throttled = throttled
+        self._secrets = [secret for secret in secrets if secret]
         self._refer = refer or _no_reference
         self._session = requests.Session()
         self._session.trust_env = False
@@ -193,13 +204,13 @@ class VendorClient:
         """Close pooled connections."""
         self._session.close()
 
-    def read(self, method: str, path: str, **call: Any) -> Reply:
-        """A call without effect: retried twice at once on network faults, then `Transient`."""
-        for attempt in range(QUICK_RETRIES + 1):
+    def read(self, method: str, path: str, *, retries: int = QUICK_RETRIES, **call: Any) -> Reply:
+        """A call without effect: retried at once on network faults, then `Transient`."""
+        for attempt in range(retries + 1):
             try:
                 return self._call(method, path, effect=False, **call)
             except Transient as error:
-                if attempt == QUICK_RETRIES or error.retry_after is not None or error.status is not None:
+                if attempt == retries or error.retry_after is not None or error.status is not None:
                     raise
                 time.sleep(0.2 * (attempt + 1))
         raise AssertionError("unreachable")
@@ -233,6 +244,8 @@ class VendorClient:
             reply = self._exchange(method, url, params, headers, json_body, data, timeout, max_bytes)
         except requests.RequestException as error:
             raise self._sorted(error, effect=effect) from None
+        except UnicodeError:
+            raise _unsendable() from None
         logger.info(
             "%s %s %s -> %s in %.0f ms", self.vendor, method, shown, reply.status, (time.monotonic() - started) * 1000
         )
@@ -287,6 +300,10 @@ class VendorClient:
     def _sorted(self, error: requests.RequestException, *, effect: bool) -> Exception:
         """Sort a transport fault: never sent is `Transient`, TLS is `Permanent`, the rest depends on effect."""
         cause = _root(error)
+        if isinstance(cause, ConnectorError):
+            return cause  # raised by ourselves while the body was sent: a lost lease, a stop
+        if isinstance(error, requests.exceptions.InvalidHeader):
+            return _unsendable()
         if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
             return Permanent(
                 "The vendor's certificate could not be verified.",
@@ -301,13 +318,21 @@ class VendorClient:
             return Transient("The vendor cannot be reached or broke off the connection.", code="unreachable")
         return UnknownOutcome("The connection to the vendor broke before its answer arrived.", code="answer_lost")
 
+    def said(self, reply: Reply) -> str:
+        """The vendor's own words in an error answer: untrusted, with secrets struck out (some repeat the request)."""
+        text = self._describe(reply)
+        for secret in self._secrets:
+            text = text.replace(secret, "•••")
+        return text
+
     def error_for(self, reply: Reply, *, effect: bool) -> Exception:
         """The error family of an answer that is not 2xx."""
-        said = self._describe(reply)
+        said = self.said(reply)
         context: dict[str, Any] = {"vendor_text": said, "status": reply.status, "reference": self._refer(reply)}
         wait = reply.retry_after()
         if reply.status == 429 or (reply.status == 503 and wait is not None):
-            return Transient("The vendor asks us to slow down.", retry_after=wait or 60.0, code="throttled", **context)
+            wait = 60.0 if wait is None else max(1.0, wait)
+            return Transient("The vendor asks us to slow down.", retry_after=wait, code="throttled", **context)
         if reply.status == 408 or reply.status >= 500:
             if effect:
                 return UnknownOutcome(f"The vendor failed with status {reply.status}.", code="vendor_failed", **context)
@@ -335,7 +360,24 @@ class VendorClient:
 
 
 def _fill(template: str, values: Mapping[str, str | int]) -> str:
+    for value in values.values():
+        if str(value) in {"", ".", ".."}:  # would name another path: dots are not escaped, and clients fold them away
+            raise Permanent("An id cannot stand in an address.", code="bad_path", next_step="Correct the id.")
     return template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
+
+
+def _seconds_until(text: str) -> float:
+    moment = parsedate_to_datetime(text)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - datetime.now(UTC)).total_seconds()
+
+
+def _unsendable() -> Permanent:
+    return Permanent(
+        "A credential or setting holds characters that cannot be sent.",
+        code="unsendable_value",
+        next_step="Enter it again, without line breaks and other unusual characters.",
+    )
 
 
 def _bounded(answer: requests.Response, limit: int) -> bytes:

@@ -40,7 +40,7 @@ class ConnectorError(Exception):
 
 
 class Transient(ConnectorError, ConnectionError):
-    """Nothing was done at the vendor and the same call may succeed later. `retry_after` is the vendor's wish in seconds."""
+    """Nothing was done at the vendor; the same call may succeed later. `retry_after`: the vendor's wish in seconds."""
 
     default_code = "vendor_unavailable"
 
@@ -84,9 +84,16 @@ class RemoteMissing(Permanent):
 
 
 class TooLarge(Permanent):
-    """The body is over the vendor's limit (its 413 or equivalent). `part` rules may cut smaller and try once more."""
+    """The body is over the vendor's limit (its 413 or equivalent). `part` rules may cut smaller and try once more.
+
+    `refused_bytes` is the size that the vendor itself refused, where it did: the account's limit lies below it.
+    """
 
     default_code = "too_large"
+
+    def __init__(self, text: str, *, refused_bytes: int | None = None, **context: object) -> None:
+        super().__init__(text, **context)  # type: ignore[arg-type]  # the keywords of ConnectorError
+        self.refused_bytes = refused_bytes
 
 
 class NotSupported(Permanent):
@@ -104,6 +111,6 @@ class InvalidConfiguration(ValueError):
 
 
 class UnknownOutcome(ConnectorError):
-    """A call with an effect was sent and its answer was lost: it may or may not have been done. Look before resending."""
+    """A call with an effect was sent and its answer was lost: it may have been done. Look before sending again."""
 
     default_code = "outcome_unknown"
