@@ -1,0 +1,24 @@
+"""mediarithmics: segments, imports, executions and command lines against the strict sandbox."""
+
+from __future__ import annotations
+
+from .contract import ConnectorContract
+
+
+class TestMediarithmicsContract(ConnectorContract):
+    vendor = "mediarithmics"
+    base_path = "/v1"
+    wrong_credentials = {"apiToken": "wrong-mediarithmics-token"}
+    members = [f"{n:064x}" for n in range(1, 41)]
+    effects = {"create": ["create"], "publish": [], "send": ["import", "execution"]}
+    switches = {
+        "throttle": "429",
+        "server_error": "500",
+        "drop_before_create": "m9.drop_before",
+        "drop_after_create": "m9.drop_after",
+        "drop_before_import": "m1.drop_before",
+        "drop_after_import": "m1.drop_after",
+        "drop_before_execution": "m4.drop_before",
+        "drop_after_execution": "m4.drop_after",
+        "unknown_status": "unknown_word",
+    }
