@@ -1,0 +1,278 @@
+"""Differences, acknowledged changes and parts against plain Python sets."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules, Wrap
+from uploads.engine import lines as ln
+from uploads.engine.applying import ALL, AckRange, apply_changes
+from uploads.engine.changes import changes_of, rows_of
+from uploads.engine.difference import Target, difference, difference_many
+from uploads.engine.parts import PartTooLarge, plan_parts, render_part, write_list, write_part
+from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, find, member_rows, sample, without
+
+TODAY, SOON, LATER = 20_000, 20_010, 20_300
+
+IDENTIFIERS = st.text(alphabet='abé"\\z0', min_size=1, max_size=20)
+MEMBERSHIP = st.dictionaries(IDENTIFIERS, st.sampled_from([0, TODAY - 1, TODAY, TODAY + 3, LATER]), max_size=40)
+
+
+def write(path: Path, members: dict[str, int], upload: str = "old") -> Path:
+    with SnapshotWriter(path, [upload]) as writer:
+        for name in sorted(members, key=str.encode):
+            writer.write(member_rows(ln.from_text(f"{name}\n".encode()), day=members[name]))
+    return path
+
+
+def read(path: Path) -> dict[str, tuple[str | None, int]]:
+    found = {}
+    with SnapshotReader(path) as reader:
+        for rows in reader.blocks():
+            names = [value.decode() for value in ln.identifiers(rows.lines)]
+            uploads = [reader.uploads[number] for number in rows.columns["upload"]]
+            found.update(dict(zip(names, zip(uploads, rows.columns["day"].tolist(), strict=True), strict=True)))
+    assert list(found) == sorted(found, key=str.encode)
+    return found
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def expected_changes(new: set[str], old: dict[str, int], mode: str, refresh_all: bool) -> dict[str, Op]:
+    alive = {name: day for name, day in old.items() if day == 0 or day >= TODAY}
+    if mode == "remove":
+        return {name: Op.REMOVE for name in new if name in alive}
+    changes = {name: Op.ADD for name in new if name not in alive}
+    for name in new & set(alive):
+        if refresh_all or (alive[name] and alive[name] < SOON):
+            changes[name] = Op.RENEW
+    if mode == "replace":
+        changes.update({name: Op.REMOVE for name in alive if name not in new})
+    return changes
+
+
+@given(
+    new=st.sets(IDENTIFIERS, max_size=40),
+    old=MEMBERSHIP,
+    mode=st.sampled_from(["replace", "add", "remove"]),
+    refresh_all=st.booleans(),
+    neighbour=st.sets(IDENTIFIERS, max_size=20),
+)
+@settings(deadline=None, max_examples=150)
+def test_a_difference_is_what_sets_say_and_its_counts_balance(new, old, mode, refresh_all, neighbour):
+    with folder() as tmp:
+        members = write(tmp / "members", dict.fromkeys(new, 0), "")
+        snapshot = write(tmp / "old", old)
+        beside = write(tmp / "beside", dict.fromkeys(neighbour, 0))
+        counts = difference(
+            members,
+            snapshot,
+            mode=mode,
+            today=TODAY,
+            renew_before_day=SOON,
+            upload_id="new",
+            out=tmp / "changes",
+            neighbours=[beside],
+            refresh_all=refresh_all,
+        )
+        found = changes_of(tmp / "changes", 0, 10_000)
+        wanted = expected_changes(new, old, mode, refresh_all)
+        assert {row.identifier: row.op for row in found} == wanted
+        assert [row.identifier for row in found] == sorted(wanted, key=str.encode)
+        assert all(row.held_by == (row.identifier in neighbour) for row in found)
+        assert counts.members == len(new)
+        if mode == "remove":
+            assert counts.members == counts.removes + counts.unchanged
+        else:
+            assert counts.members == counts.adds + counts.renewed + counts.unchanged
+        preview = difference(members, snapshot, mode=mode, today=TODAY, renew_before_day=SOON, refresh_all=refresh_all)
+        assert preview == counts
+
+
+@given(new=st.sets(IDENTIFIERS, max_size=40), old=MEMBERSHIP, data=st.data())
+@settings(deadline=None, max_examples=150)
+def test_a_snapshot_advances_by_exactly_what_was_acknowledged(new, old, data):
+    with folder() as tmp:
+        members, snapshot = write(tmp / "members", dict.fromkeys(new, 0), ""), write(tmp / "old", old)
+        difference(
+            members, snapshot, mode="replace", today=TODAY, renew_before_day=SOON, upload_id="new", out=tmp / "changes"
+        )
+        changes = changes_of(tmp / "changes", 0, 10_000)
+        first = data.draw(st.integers(0, max(len(changes) - 1, 0)))
+        last = data.draw(st.integers(first, max(len(changes) - 1, first)))
+        ops = data.draw(st.sampled_from([tuple(Op), (Op.ADD, Op.RENEW), (Op.REMOVE,)]))
+        count = apply_changes(
+            snapshot,
+            tmp / "changes",
+            [AckRange(first, last, ops)],
+            upload_id="new",
+            ends_day=LATER,
+            out=tmp / "next",
+        )
+        wanted = {name: ("old", day) for name, day in old.items() if day == 0 or day >= TODAY}
+        for row in changes[first : last + 1]:
+            if row.op not in ops:
+                continue
+            if row.op is Op.REMOVE:
+                wanted.pop(row.identifier)
+            else:
+                wanted[row.identifier] = ("new" if row.op is Op.ADD else "old", LATER)
+        assert read(tmp / "next") == wanted
+        assert count == len(wanted)
+
+
+@given(new=st.sets(IDENTIFIERS, min_size=1, max_size=40), old=MEMBERSHIP)
+@settings(deadline=None, max_examples=100)
+def test_after_a_replace_was_acknowledged_the_membership_is_the_file(new, old):
+    with folder() as tmp:
+        members, snapshot = write(tmp / "members", dict.fromkeys(new, 0), ""), write(tmp / "old", old)
+        common = {"mode": "replace", "today": TODAY, "renew_before_day": SOON}
+        difference(members, snapshot, upload_id="new", out=tmp / "changes", **common)
+        apply_changes(snapshot, tmp / "changes", ALL, upload_id="new", ends_day=LATER, out=tmp / "next")
+        assert set(read(tmp / "next")) == new
+        again = difference(members, tmp / "next", **common)
+        assert (again.adds, again.renewed, again.removes) == (0, 0, 0)
+        written = write_list(snapshot, tmp / "changes", LineFormat(lambda _op, _held: Wrap(b"", b"")), tmp / "list")
+        assert (tmp / "list").read_text() == "".join(f"{name}\n" for name in sorted(new, key=str.encode))
+        assert written.lines == len(new)
+
+
+def test_several_destinations_are_compared_in_one_pass_as_if_each_were_alone(tmp_path: Path) -> None:
+    members = write(tmp_path / "members", {f"id-{n}": 0 for n in range(0, 3000, 2)}, "")
+    snapshots = [write(tmp_path / f"old-{step}", {f"id-{n}": 0 for n in range(0, 3000, step)}) for step in (3, 5)]
+    targets = [Target(None, "replace", TODAY), *(Target(path, "replace", TODAY) for path in snapshots)]
+    together = difference_many(members, targets)
+    assert together == [difference(members, target.snapshot, mode="replace", today=TODAY) for target in targets]
+    assert together[1].adds == len(set(range(0, 3000, 2)) - set(range(0, 3000, 3)))
+
+
+NDJSON = LineFormat(
+    lambda op, held: Wrap(b'{"id":"', b'","n":%d,"op":%d}' % (held, op == Op.REMOVE)),
+    opening=b"[",
+    separator=b",\n",
+    closing=b"]",
+    final_separator=False,
+    escape="json",
+)
+LATIN = LineFormat(lambda op, _held: Wrap(b"7:", b":-1" if op == Op.REMOVE else b":0"), encoding="latin-1")
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp = tmp_path_factory.mktemp("changed")
+    new = {f'é{n}"\\{"x" * (n % 17)}': 0 for n in range(0, 3000, 2)}
+    old = {f'é{n}"\\{"x" * (n % 17)}': 0 for n in range(0, 3000, 3)}
+    write(tmp / "members", new, "")
+    difference(
+        tmp / "members",
+        write(tmp / "old", old),
+        mode="replace",
+        today=TODAY,
+        upload_id="new",
+        out=tmp / "changes",
+        neighbours=[write(tmp / "beside", dict.fromkeys(list(new)[::7], 0))],
+    )
+    return tmp / "changes"
+
+
+@pytest.mark.parametrize("form", [NDJSON, LATIN], ids=["json", "latin-1"])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        PartRules(),
+        PartRules(max_lines=100),
+        PartRules(max_bytes=3000),
+        PartRules(max_lines=70, max_bytes=3000, split_operations=True),
+        PartRules(split_operations=True, removals_first=True, max_removals=10),
+    ],
+)
+def test_parts_have_the_planned_size_keep_the_limits_and_hold_every_change_once(
+    changed: Path, tmp_path: Path, form: LineFormat, rules: PartRules
+) -> None:
+    rows: list[tuple[str, Op]] = []
+    for number, part in enumerate(plan_parts(changed, form, rules), 1):
+        written = write_part(changed, part, form, tmp_path / f"{number}")
+        body = (tmp_path / f"{number}").read_bytes()
+        assert part.number == number
+        assert written.unpacked_bytes == written.bytes == part.bytes == len(body)
+        assert written.lines == part.lines == part.adds + part.removes
+        assert part.bytes <= (rules.max_bytes or part.bytes)
+        assert part.lines <= (rules.max_lines or part.lines)
+        assert part.removes <= (rules.max_removals or part.removes)
+        assert render_part(changed, part, form) == body
+        held = [row for row in changes_of(changed, part.first_row, part.last_row) if row.op in part.ops]
+        assert (held[0].identifier, held[-1].identifier) == (part.first_key, part.last_key)
+        assert rows_of(changed, part.first_row, part.last_row, part.ops) == [row.identifier for row in held]
+        rows += [(row.identifier, row.op) for row in held]
+        if form is NDJSON:
+            sent = [(line["id"], line["op"], line["n"]) for line in json.loads(body)]
+            assert sent == [(row.identifier, row.op == Op.REMOVE, row.held_by) for row in held]
+        else:
+            sent_lines = [f"7:{row.identifier}:{-1 if row.op == Op.REMOVE else 0}\n" for row in held]
+            assert body == "".join(sent_lines).encode("latin-1")
+    every = [(row.identifier, row.op) for row in changes_of(changed, 0, 10_000)]
+    assert sorted(rows) == sorted(every)
+    if rules.removals_first:
+        assert rows[0][1] is Op.REMOVE
+
+
+def test_gzipped_parts_keep_the_limit_on_the_wire_and_are_made_again_identically(tmp_path: Path) -> None:
+    names = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(50_000)]
+    write(tmp_path / "members", dict.fromkeys(names, 0), "")
+    difference(tmp_path / "members", None, mode="add", today=TODAY, out=tmp_path / "changes")
+    form = LineFormat(lambda _op, _held: Wrap(b"", b":4410021:1440"), gzip=True)
+    parts = list(plan_parts(tmp_path / "changes", form, PartRules(max_wire_bytes=600_000)))
+    text = b""
+    for part in parts:
+        first = write_part(tmp_path / "changes", part, form, tmp_path / "part")
+        body = (tmp_path / "part").read_bytes()
+        assert len(body) == first.bytes <= 600_000
+        assert (first.md5, first.sha256) == (hashlib.md5(body).hexdigest(), hashlib.sha256(body).hexdigest())
+        assert write_part(tmp_path / "changes", part, form, tmp_path / "part") == first
+        assert len(gzip.decompress(body)) == part.bytes
+        text += gzip.decompress(body)
+    assert text == "".join(f"{name}:4410021:1440\n" for name in sorted(names)).encode()
+    assert 1 < len(parts) < 6
+
+
+def test_a_line_that_fits_in_no_part_is_refused(changed: Path) -> None:
+    with pytest.raises(PartTooLarge):
+        list(plan_parts(changed, NDJSON, PartRules(max_bytes=20)))
+
+
+def test_an_identifier_is_found_with_its_upload_and_day_and_can_be_taken_out(tmp_path: Path) -> None:
+    write(tmp_path / "members", {f"id-{n}": n % 50 for n in range(500)}, "upload-1")
+    row = find(tmp_path / "members", "id-77")
+    assert row is not None
+    assert (row.identifier, row.upload, row.day) == ("id-77", "upload-1", 27)
+    assert find(tmp_path / "members", "id-") is None
+    assert find(tmp_path / "members", "zz") is None
+    assert without(tmp_path / "members", ["id-77", "never there"], tmp_path / "rest") == 1
+    assert find(tmp_path / "rest", "id-77") is None
+    assert len(read(tmp_path / "rest")) == 499
+    assert len(set(sample(tmp_path / "rest", 20)) & set(read(tmp_path / "rest"))) == 20
+
+
+def test_a_write_that_is_stopped_leaves_no_file(tmp_path: Path) -> None:
+    write(tmp_path / "members", {"a": 0, "b": 0}, "")
+
+    def stop(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        difference(tmp_path / "members", None, mode="add", today=TODAY, out=tmp_path / "changes", progress=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["members"]

@@ -1,0 +1,95 @@
+"""Change files: what a vendor has to be told, one row an identifier, ordered by bytes, found by row number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from audsync_web.vendors.connectors.formats import Op
+from uploads.engine import lines as ln
+from uploads.engine.blocks import BlockReader, Rows
+
+KIND = "changes"
+COLUMNS: Mapping[str, str] = {"op": "u1", "held": "<u8"}
+EVERY_OP: tuple[Op, ...] = tuple(Op)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row: the identifier, what to do, and which of the delivery's neighbours hold it (a bit each)."""
+
+    identifier: str
+    op: Op
+    held_by: int
+
+
+class ChangeReader:
+    """A change file, open for reading; use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        self._blocks = BlockReader(path, KIND)
+        meta = self._blocks.meta
+        self.count = self._blocks.count
+        self.text_bytes = self._blocks.text_bytes
+        self.adds: int = meta["adds"]
+        self.renewed: int = meta["renewed"]
+        self.removes: int = meta["removes"]
+        self.today: int = meta["today"]
+        self.upload_id: str = meta["upload"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._blocks.close()
+
+    def numbered_blocks(self) -> Iterator[tuple[int, Rows]]:
+        """All rows, block by block, each block with the number of its first row."""
+        return self.rows_between(0, self.count - 1)
+
+    def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
+        """The rows with these numbers (both ends inclusive), in blocks, each with the number of its first row."""
+        return self._blocks.rows_between(first_row, last_row)
+
+
+def with_ops(rows: Rows, ops: Sequence[Op]) -> Rows:
+    """The rows that ask for one of these operations."""
+    if len(set(ops)) == len(EVERY_OP):
+        return rows
+    return rows.keep(op_mask(rows, ops))
+
+
+def op_mask(rows: Rows, ops: Sequence[Op]) -> npt.NDArray[np.bool_]:
+    """Which rows ask for one of these operations."""
+    table = np.zeros(len(EVERY_OP), np.bool_)
+    table[[int(op) for op in ops]] = True
+    return table[rows.columns["op"]]
+
+
+def changes_of(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> list[Change]:
+    """The changes with these row numbers (both ends inclusive); for small parts, since all are in memory."""
+    found = []
+    with ChangeReader(changes) as reader:
+        for _, block in reader.rows_between(first_row, last_row):
+            rows = with_ops(block, ops)
+            columns = zip(rows.columns["op"].tolist(), rows.columns["held"].tolist(), strict=True)
+            values = ln.identifiers(rows.lines)
+            found += [Change(value.decode(), Op(op), held) for value, (op, held) in zip(values, columns, strict=True)]
+    return found
+
+
+def rows_of(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> list[str]:
+    """The identifiers with these row numbers (both ends inclusive); for small parts, since all are in memory."""
+    found = []
+    with ChangeReader(changes) as reader:
+        for _, block in reader.rows_between(first_row, last_row):
+            found += [value.decode() for value in ln.identifiers(with_ops(block, ops).lines)]
+    return found

@@ -1,0 +1,79 @@
+"""Parts and whole lists on disk: written block by block, made again identically from the same change file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from audsync_web.vendors.connectors.formats import LineFormat, Op
+from uploads.engine import changes as ch
+from uploads.engine.applying import ALL, merged_blocks
+from uploads.engine.atomic import published
+from uploads.engine.blocks import Rows
+from uploads.engine.changes import ChangeReader
+from uploads.engine.pipeline import ordered_map
+from uploads.engine.planning import PartRange, PartTooLarge, plan_parts
+from uploads.engine.progress import Progress, ProgressCallback
+from uploads.engine.rendering import Rendering
+from uploads.engine.wire import WireWriter, WrittenPart
+
+__all__ = ["PartRange", "PartTooLarge", "WrittenPart", "plan_parts", "render_part", "write_list", "write_part"]
+
+
+def write_part(
+    changes: Path, part: PartRange, form: LineFormat, out: Path, progress: ProgressCallback | None = None
+) -> WrittenPart:
+    """Write one part. Only `first_row`, `last_row` and `ops` of the part are looked at."""
+    with ChangeReader(changes) as reader:
+        return _write(_rows_of(reader, part), form, out, progress)
+
+
+def render_part(changes: Path, part: PartRange, form: LineFormat) -> bytes:
+    """A small part, not packed, in memory: a batch of a thousand rows, say."""
+    rendering = Rendering.of(form)
+    with ChangeReader(changes) as reader:
+        bodies = [rendering.body(rows) for rows in _rows_of(reader, part)]
+    end = form.separator if form.final_separator and bodies else b""
+    return form.opening + form.separator.join(bodies) + end + form.closing
+
+
+def write_list(
+    base: Path | None,
+    changes: Path | None,
+    form: LineFormat,
+    out: Path,
+    *,
+    progress: ProgressCallback | None = None,
+) -> WrittenPart:
+    """Write the whole membership: what `base` (a snapshot or members file) becomes by the changes. Every line is
+    wrapped as an addition that no neighbour holds."""
+    with closing(merged_blocks(base, changes, ALL)) as blocks:
+        return _write((_as_additions(rows) for rows in blocks), form, out, progress)
+
+
+def _rows_of(reader: ChangeReader, part: PartRange) -> Iterator[Rows]:
+    for _, block in reader.rows_between(part.first_row, part.last_row):
+        rows = ch.with_ops(block, part.ops)
+        if len(rows):
+            yield rows
+
+
+def _as_additions(rows: Rows) -> Rows:
+    return Rows(rows.lines, {"op": np.full(len(rows), int(Op.ADD), "u1"), "held": np.zeros(len(rows), "<u8")})
+
+
+def _write(blocks: Iterator[Rows], form: LineFormat, out: Path, progress: ProgressCallback | None) -> WrittenPart:
+    rendering = Rendering.of(form)
+    lines = 0
+    with published(out) as stream, closing(WireWriter(stream, gzip=form.gzip)) as wire:
+        wire.write(form.opening)
+        for count, body in ordered_map(lambda rows: (len(rows), rendering.body(rows)), blocks, workers=1):
+            wire.write(form.separator + body if lines else body)
+            lines += count
+            if progress is not None:
+                progress(Progress("writing", wire.unpacked_bytes, None, lines))
+        wire.write((form.separator if form.final_separator and lines else b"") + form.closing)
+        return wire.finish(lines)

@@ -1,0 +1,143 @@
+"""Membership snapshots: what a vendor has acknowledged, ordered by bytes, and the members files made of uploads.
+
+A row is an identifier, the upload that brought it (a number into the list of upload ids in the file's index) and the
+day its membership ends at the vendor, in days since 1970-01-01; 0 means never, or not known. A members file is the
+same with one upload, named by the empty string, and day 0.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from uploads.engine import lines as ln
+from uploads.engine.blocks import BlockReader, Column, PublishedWriter, Rows
+from uploads.engine.lines import Lines
+
+KIND = "members"
+COLUMNS: Mapping[str, str] = {"upload": "<u4", "day": "<u2"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One member: the upload that brought it (None: no longer known) and the day it ends (0: never, or not known)."""
+
+    identifier: str
+    upload: str | None
+    day: int
+
+
+class SnapshotReader:
+    """A snapshot or members file, open for reading; use it as a context."""
+
+    def __init__(self, path: Path) -> None:
+        self._blocks = BlockReader(path, KIND)
+        self.count = self._blocks.count
+        self.text_bytes = self._blocks.text_bytes
+        self.uploads: list[str | None] = self._blocks.meta["uploads"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._blocks.close()
+
+    def blocks(self) -> Iterator[Rows]:
+        """All rows in order of their bytes, block by block."""
+        return self._blocks.blocks()
+
+    def find(self, identifier: str | bytes) -> Row | None:
+        """The row of one identifier, written as the snapshot has it, or None; reads one block of the file."""
+        value = identifier.encode() if isinstance(identifier, str) else identifier
+        found = self._blocks.find(value)
+        if found is None:
+            return None
+        _, columns = found
+        return Row(value.decode(), self.uploads[columns["upload"]], columns["day"])
+
+    def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
+        """Rows by number, both ends inclusive."""
+        return self._blocks.rows_between(first_row, last_row)
+
+
+class SnapshotWriter(PublishedWriter):
+    """Writes a snapshot from rows in order; `uploads` is the list that the rows' upload numbers point into.
+
+    Ids that no row points to are forgotten, so that the list does not grow with a destination's history.
+    """
+
+    def __init__(self, path: Path, uploads: list[str | None]) -> None:
+        super().__init__(path, KIND, COLUMNS)
+        self._uploads = uploads
+        self._used = np.zeros(len(uploads), np.bool_)
+
+    def write(self, rows: Rows) -> None:
+        """Append rows in order."""
+        self._used[np.unique(rows.columns["upload"])] = True
+        super().write(rows)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.meta["uploads"] = [
+            upload if used else None for upload, used in zip(self._uploads, self._used, strict=True)
+        ]
+        super().__exit__(kind, error, trace)
+
+
+def member_rows(lines: Lines, *, upload: int = 0, day: int = 0) -> Rows:
+    """Rows of one upload and one day."""
+    return Rows(lines, constant_columns(len(lines), upload=upload, day=day))
+
+
+def constant_columns(size: int, *, upload: int, day: int) -> dict[str, Column]:
+    """A snapshot's columns with the same values in every row."""
+    return {"upload": np.full(size, upload, "<u4"), "day": np.full(size, day, "<u2")}
+
+
+def count(path: Path) -> int:
+    """How many members the file holds; only its index is read."""
+    with SnapshotReader(path) as reader:
+        return reader.count
+
+
+def find(path: Path, identifier: str | bytes) -> Row | None:
+    """Whether the identifier is in the file, since which upload and until which day."""
+    with SnapshotReader(path) as reader:
+        return reader.find(identifier)
+
+
+def sample(path: Path, size: int, seed: int = 0) -> list[str]:
+    """Up to `size` members chosen by chance, the same for the same seed; reads no more than `size` blocks."""
+    with SnapshotReader(path) as reader:
+        chosen = random.Random(seed).sample(range(reader.count), min(size, reader.count))  # noqa: S311  # no secret
+        found = []
+        for row in sorted(chosen):
+            for _, rows in reader.rows_between(row, row):
+                found += [value.decode() for value in ln.identifiers(rows.lines)]
+        return found
+
+
+def without(snapshot: Path, identifiers: Iterable[str | bytes], out: Path) -> int:
+    """Write the snapshot again without these identifiers (a person's erasure); how many rows went."""
+    values = [value.encode() if isinstance(value, str) else value for value in identifiers]
+    unwanted = pa.array([value + b"\n" for value in values], pa.binary())
+    with SnapshotReader(snapshot) as reader, SnapshotWriter(out, reader.uploads) as writer:
+        for rows in reader.blocks():
+            mask = pc.is_in(rows.lines, value_set=unwanted)
+            writer.write(rows.keep(~mask.to_numpy(zero_copy_only=False)))
+    return reader.count - writer.rows
