@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -73,8 +75,8 @@ class AccountConfig:
 
     @property
     def host(self) -> str:
-        """Host and port of the base URL, for quota scopes."""
-        return urlsplit(self.base_url).netloc.lower()
+        """Host and port of the base URL, for quota scopes; never a name or password that stands in it."""
+        return urlsplit(self.base_url).netloc.lower().rpartition("@")[2]
 
 
 def fingerprint(secret: str) -> str:
@@ -89,7 +91,7 @@ def read_values(fields: Sequence[Field], group: Group, given: Mapping[str, Any])
     values: dict[str, Any] = {}
     for name, declared_field in declared.items():
         raw = given.get(name)
-        if raw is None or raw == "":
+        if raw is None or (isinstance(raw, str) and not raw.strip()):
             if declared_field.required and declared_field.default is None:
                 errors[name] = "is missing"
             values[name] = declared_field.default
@@ -111,7 +113,7 @@ def _read(declared: Field, raw: Any) -> Any:
         "boolean": _read_boolean,
         "choice": _read_choice,
         "list": _read_list,
-        "day": _read_text,
+        "day": _read_day,
     }[declared.type]
     return reader(declared, raw)
 
@@ -120,7 +122,19 @@ def _read_text(declared: Field, raw: Any) -> str:
     # An id that looks like a number is often given as one; a boolean never is.
     if isinstance(raw, bool) or not isinstance(raw, (str, int)):
         raise ValueError("must be text")
-    return str(raw).strip()
+    # A pasted secret often brings a line end along, but its spaces may be part of it.
+    text = str(raw).strip("\r\n\t") if declared.secret else str(raw).strip()
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _read_day(declared: Field, raw: Any) -> str:
+    text = _read_text(declared, raw)
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError("must be a day as YYYY-MM-DD") from None
 
 
 def _read_number(declared: Field, raw: Any) -> float:
@@ -128,24 +142,29 @@ def _read_number(declared: Field, raw: Any) -> float:
         raise ValueError("must be a number")
     try:
         number = float(raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("must be a number") from None
-    return _in_range(declared, number)
+    if not math.isfinite(number):
+        raise ValueError("must be a number")
+    _check_range(declared, number)
+    return number
 
 
 def _read_integer(declared: Field, raw: Any) -> int:
     number = _read_number(declared, raw)
     if number != int(number):
         raise ValueError("must be a whole number")
-    return int(number)
+    try:
+        return int(raw) if isinstance(raw, (int, str)) else int(number)  # ids may be longer than a float holds
+    except ValueError:
+        return int(number)
 
 
-def _in_range(declared: Field, number: float) -> float:
-    if declared.minimum is not None and not number >= declared.minimum:
-        raise ValueError(f"must be at least {declared.minimum:g}")
-    if declared.maximum is not None and not number <= declared.maximum:
-        raise ValueError(f"must be at most {declared.maximum:g}")
-    return number
+def _check_range(declared: Field, number: float) -> None:
+    if declared.minimum is not None and number < declared.minimum:
+        raise ValueError(f"must be at least {declared.minimum:,.10g}")
+    if declared.maximum is not None and number > declared.maximum:
+        raise ValueError(f"must be at most {declared.maximum:,.10g}")
 
 
 def _read_boolean(declared: Field, raw: Any) -> bool:
@@ -166,6 +185,8 @@ def _read_choice(declared: Field, raw: Any) -> str:
 
 def _read_list(declared: Field, raw: Any) -> list[str]:
     items = raw.replace(",", "\n").splitlines() if isinstance(raw, str) else raw
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, (str, int)) for item in items):
+    if not isinstance(items, (list, tuple)) or not all(
+        isinstance(item, (str, int)) and not isinstance(item, bool) for item in items
+    ):
         raise ValueError("must be a list of texts")
     return [str(item).strip() for item in items if str(item).strip()]
