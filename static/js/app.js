@@ -133,10 +133,17 @@
     document.body.classList.toggle("nav-open", next);
   }
 
+  // The first thing to fill in or press takes the focus, not the cross in the corner.
+  function openDialog(dialog) {
+    if (!dialog) return;
+    dialog.showModal();
+    $(".sheet-body :is(input:not([type=hidden]), select, textarea, .btn)", dialog)?.focus();
+  }
+
   const CLICKS = {
     "[data-theme-choice]": (button) => { window.audsyncTheme?.choose(button.dataset.themeChoice); showTheme(); },
     "[data-toast-close]": (button) => button.closest("[data-toast]").remove(),
-    "[data-dialog-open]": (button) => document.getElementById(button.dataset.dialogOpen)?.showModal(),
+    "[data-dialog-open]": (button) => openDialog(document.getElementById(button.dataset.dialogOpen)),
     "[data-dialog-close]": (button) => button.closest("dialog").close(),
     "[data-copy], [data-copy-from]": copy,
     "[data-nav-toggle]": () => toggleNavigation(),
