@@ -211,6 +211,8 @@ class VendorSandbox(ABC):
 
     name: ClassVar[str]
     """Vendor key: also its path prefix."""
+    base_path: ClassVar[str] = ""
+    """What follows the prefix in the base URL that a client is given."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

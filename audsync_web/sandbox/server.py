@@ -156,6 +156,10 @@ class Sandbox:
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
+    def base_url(self, vendor: str) -> str:
+        """The base URL of a vendor here, as a vendor account is given it."""
+        return f"{self.url}/{vendor}{self.vendors[vendor].base_path}"
+
     def serve(self) -> None:
         """Serve until `close` is called from another thread, or an exception (a signal's) ends it."""
         self._serving = True

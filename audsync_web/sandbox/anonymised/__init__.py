@@ -97,6 +97,7 @@ class AnonymisedSandbox(VendorSandbox):
     """Two companies, their segments and uploads, in memory; member lists over 4 MB in nameless temporary files."""
 
     name: ClassVar[str] = "anonymised"
+    base_path: ClassVar[str] = "/api/public/v3"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -1,0 +1,327 @@
+"""The shared HTTP client: what it never does, and how it sorts what goes wrong."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import responses
+
+from audsync_web.vendors.connectors import client as client_module
+from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
+from audsync_web.vendors.connectors.errors import (
+    AuthenticationFailed,
+    NotYet,
+    Permanent,
+    RemoteMissing,
+    TooLarge,
+    Transient,
+    UnknownOutcome,
+)
+
+from .fakes import Canned, CannedServer
+
+BASE = "https://vendor.example/v1"
+
+
+def make(base_url: str = BASE, **changes: Any) -> VendorClient:
+    options: dict[str, Any] = {
+        "vendor": "tester",
+        "allow_private_hosts": True,
+        "user_agent": "AudSync-tests",
+        "pace": lambda method: None,
+    }
+    return VendorClient(base_url=base_url, **{**options, **changes})
+
+
+@pytest.fixture
+def vendor() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+# --- sorting answers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "on_read", "on_effect"),
+    [
+        (400, Permanent, Permanent),
+        (401, AuthenticationFailed, AuthenticationFailed),
+        (403, AuthenticationFailed, AuthenticationFailed),
+        (404, RemoteMissing, RemoteMissing),
+        (408, Transient, UnknownOutcome),
+        (409, Permanent, Permanent),
+        (413, TooLarge, TooLarge),
+        (429, Transient, Transient),
+        (500, Transient, UnknownOutcome),
+        (502, Transient, UnknownOutcome),
+        (503, Transient, UnknownOutcome),
+    ],
+)
+def test_each_status_has_one_family(
+    vendor: responses.RequestsMock, status: int, on_read: type[Exception], on_effect: type[Exception]
+):
+    vendor.add("POST", f"{BASE}/thing", json={"error": "no"}, status=status)
+    for call, family in ((make().read, on_read), (make().effect, on_effect)):
+        with pytest.raises(family) as raised:
+            call("POST", "/thing")
+        assert type(raised.value) is family
+    assert len(vendor.calls) == 2, "an answer is never asked for again by the client itself"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("1.5", 1.5),
+        ("0", 0.0),
+        ("99999999", 86_400.0),
+        ("soon", None),
+        ("", None),
+        ("²", None),
+        ("1e999", None),
+    ],
+)
+def test_retry_after_in_seconds(header: str, seconds: float | None):
+    assert Reply(429, {"Retry-After": header}, b"").retry_after() == seconds
+
+
+def test_retry_after_as_a_date():
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
+    wait = Reply(429, {"Retry-After": later}, b"").retry_after()
+    assert wait is not None
+    assert 80 < wait <= 90
+    past = format_datetime(datetime.now(UTC) - timedelta(seconds=90), usegmt=True)
+    assert Reply(429, {"Retry-After": past}, b"").retry_after() == 0
+
+
+@pytest.mark.parametrize(("header", "wait"), [({}, 60.0), ({"Retry-After": "0"}, 1.0), ({"Retry-After": "9"}, 9.0)])
+def test_being_throttled_is_told_to_the_connector(vendor: responses.RequestsMock, header: dict[str, str], wait: float):
+    told: list[float] = []
+    vendor.add("GET", f"{BASE}/thing", status=429, headers=header)
+    with pytest.raises(Transient) as slowed:
+        make(throttled=told.append).read("GET", "/thing")
+    assert told == [wait]
+    assert slowed.value.retry_after == wait
+
+
+def test_statuses_that_the_caller_reads_itself_are_given_back(vendor: responses.RequestsMock):
+    vendor.add("GET", f"{BASE}/thing", status=404)
+    assert make().read("GET", "/thing", accept=(404,)).status == 404
+
+
+def test_a_vendors_words_are_cut_and_secrets_struck_out(vendor: responses.RequestsMock):
+    vendor.add("GET", f"{BASE}/thing", json={"error": "bad key demo-secret " + "x" * 2000}, status=400)
+    with pytest.raises(Permanent) as refused:
+        make(secrets=("demo-secret", "")).read("GET", "/thing")
+    assert refused.value.vendor_text.startswith("bad key ••• xxx")
+    assert len(refused.value.vendor_text) == 500
+    assert "demo-secret" not in str(refused.value)
+
+
+# --- sending once, reading again -------------------------------------------------------------------------------------
+
+
+def test_a_read_is_tried_three_times_when_the_vendor_hangs_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(client_module.time, "sleep", lambda seconds: None)
+    with CannedServer(Canned(drop=True)) as server:
+        with pytest.raises(Transient):
+            make(server.url).read("GET", "/thing")
+        assert len(server.requests) == 3
+
+
+def test_a_read_may_be_told_not_to_repeat():
+    with CannedServer(Canned(drop=True)) as server:
+        with pytest.raises(Transient):
+            make(server.url).read("POST", "/login", retries=0)
+        assert len(server.requests) == 1
+
+
+def test_an_effect_is_sent_once_and_its_lost_answer_is_unknown():
+    with CannedServer(Canned(drop=True)) as server:
+        with pytest.raises(UnknownOutcome):
+            make(server.url).effect("POST", "/thing", json_body={})
+        assert len(server.requests) == 1
+
+
+def test_an_effect_that_never_reached_the_vendor_is_transient():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # bound, not listening: refused at once
+        with pytest.raises(Transient):
+            make(f"http://127.0.0.1:{held.getsockname()[1]}").effect("POST", "/thing")
+
+
+def test_a_slow_answer_times_out_as_unknown_for_an_effect():
+    stall = threading.Event()
+    with CannedServer(Canned(stall=stall)) as server:
+        with pytest.raises(UnknownOutcome):
+            make(server.url).effect("POST", "/thing", timeout=0.2)
+        stall.set()
+
+
+def test_pacing_comes_before_each_request_and_may_refuse_it(vendor: responses.RequestsMock):
+    def refuse(method: str) -> None:
+        raise NotYet("later", retry_after=30)
+
+    vendor.add("GET", f"{BASE}/thing")
+    with pytest.raises(NotYet):
+        make(pace=refuse).read("GET", "/thing")
+    assert len(vendor.calls) == 0
+
+
+# --- where it goes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_redirect_on_the_same_host_is_followed_for_reads(vendor: responses.RequestsMock):
+    vendor.add("GET", f"{BASE}/old", status=302, headers={"Location": "/v1/new"})
+    vendor.add("GET", f"{BASE}/new", json={"here": True})
+    assert make().read("GET", "/old").object() == {"here": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "location"),
+    [
+        ("GET", "https://elsewhere.example/v1/thing"),
+        ("GET", "http://vendor.example/v1/thing"),
+        ("GET", "https://vendor.example:8443/v1/thing"),
+        ("GET", "//elsewhere.example/thing"),
+        ("POST", "/v1/new"),
+    ],
+)
+def test_other_redirects_are_refused(vendor: responses.RequestsMock, method: str, location: str):
+    vendor.add(method, f"{BASE}/old", status=302, headers={"Location": location})
+    with pytest.raises(Permanent) as refused:
+        make().effect(method, "/old", headers={"Authorization": "Bearer demo"})
+    assert refused.value.code == "redirect_refused"
+    assert len(vendor.calls) == 1
+
+
+def test_a_redirect_in_a_circle_ends(vendor: responses.RequestsMock):
+    vendor.add("GET", f"{BASE}/round", status=302, headers={"Location": "/v1/round"})
+    with pytest.raises(Permanent, match="circle"):
+        make().read("GET", "/round")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_private_address_is_refused_by_the_peer_of_the_connection(host: str):
+    with CannedServer(Canned()) as server:
+        port = server.url.rpartition(":")[2]
+        with pytest.raises(Permanent) as refused:
+            make(f"http://{host}:{port}", allow_private_hosts=False).read("GET", "/thing")
+        assert refused.value.code == "private_address"
+        assert server.requests == []
+
+
+def test_a_name_that_turns_private_after_the_first_look_up_is_refused(monkeypatch: pytest.MonkeyPatch):
+    original = socket.getaddrinfo
+
+    def rebound(host: str, *rest: Any, **named: Any) -> Any:
+        return original("127.0.0.1" if host == "vendor.example" else host, *rest, **named)
+
+    with CannedServer(Canned()) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", rebound)
+        port = server.url.rpartition(":")[2]
+        with pytest.raises(Permanent) as refused:
+            make(f"http://vendor.example:{port}", allow_private_hosts=False).read("GET", "/thing")
+        assert refused.value.code == "private_address"
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("value", ["..", ".", ""])
+def test_an_id_cannot_rewrite_the_path(vendor: responses.RequestsMock, value: str):
+    with pytest.raises(Permanent) as refused:
+        make().effect("DELETE", "/segment/{id}/members", values={"id": value})
+    assert refused.value.code == "bad_path"
+    assert len(vendor.calls) == 0
+
+
+def test_values_are_escaped_into_one_piece_of_the_path():
+    with CannedServer(Canned()) as server:
+        make(server.url).read("GET", "/thing/{id}", values={"id": "a/b?c#d é"})
+        assert server.requests[0][1] == "/thing/a%2Fb%3Fc%23d%20%C3%A9"
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_goes_out_with_its_length_in_blocks():
+    content, beats = bytes(2_500_000), []
+    with CannedServer(Canned()) as server:
+        body = SizedStream(io.BytesIO(content), len(content), lambda: beats.append(1))
+        make(server.url).effect("POST", "/thing", data=body)
+        _, _, headers, received = server.requests[0]
+    assert headers["Content-Length"] == str(len(content))
+    assert "Transfer-Encoding" not in headers
+    assert received == content
+    assert len(beats) == 3
+
+
+class Lease(Exception):
+    """A stop that the engine raises."""
+
+
+@pytest.mark.parametrize("stop", [Lease(), NotYet("stopped", retry_after=1)], ids=["foreign", "ours"])
+def test_a_stop_in_the_middle_of_a_body_comes_out_as_itself(stop: Exception):
+    def raise_it() -> None:
+        raise stop
+
+    with CannedServer(Canned()) as server, pytest.raises(type(stop)) as raised:
+        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(3_000_000)), 3_000_000, raise_it))
+    assert raised.value is stop
+
+
+def test_an_endless_answer_is_cut_off(vendor: responses.RequestsMock):
+    vendor.add("GET", f"{BASE}/thing", body=bytes(200_000))
+    with pytest.raises(Permanent) as refused:
+        make().read("GET", "/thing", max_bytes=100_000)
+    assert refused.value.code == "answer_too_large"
+
+
+@pytest.mark.parametrize(
+    ("body", "value"), [(b"[1]", {}), (b"<html>", {}), (b"", {}), (b"\xff\xfe", {}), (b'{"a": 1}', {"a": 1})]
+)
+def test_an_answer_that_is_no_object_reads_as_an_empty_one(body: bytes, value: dict[str, int]):
+    assert Reply(200, {}, body).object() == value
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["line\nbreak-demo-secret", "ключ-demo-secret"])
+def test_a_credential_that_no_header_takes_is_refused_without_showing_it(value: str):
+    with CannedServer(Canned()) as server:
+        with pytest.raises(Permanent) as refused:
+            make(server.url).effect("POST", "/thing", headers={"X-Key": value})
+        assert server.requests == []
+    assert "demo-secret" not in f"{refused.value} {refused.value!r}"
+    assert refused.value.code == "unsendable_value"
+
+
+def test_logs_hold_the_template_and_nothing_of_the_values(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    with CannedServer(Canned()) as server:
+        make(server.url).read(
+            "GET",
+            "/people/{id}",
+            values={"id": "mo@northwind.example"},
+            params={"q": "secret-query"},
+            headers={"Authorization": "Bearer demo-token"},
+        )
+        make(server.url).read("GET", f"{server.url}/upload?token=demo-token", absolute=True)
+    assert "/people/{id}" in caplog.text
+    for hidden in ("northwind", "secret-query", "demo-token"):
+        assert hidden not in caplog.text
+
+
+def test_the_environments_proxies_and_netrc_are_not_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with CannedServer(Canned()) as server:
+        assert make(server.url).read("GET", "/thing").ok
