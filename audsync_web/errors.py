@@ -52,7 +52,7 @@ def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponseBase:
         return error_json(text, 403)
     if is_fragment(request):
         return HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
-    return render(request, "403.html", {"text": text}, status=403)
+    return render(request, "403.html", status=403)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:

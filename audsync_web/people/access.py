@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast
 
 from django.contrib.auth.views import redirect_to_login
@@ -34,8 +34,7 @@ def page(*methods: str, needs: Needs = "member", poll: bool = False) -> Callable
         allowed.add("HEAD")
 
     def decorate(view: View[P]) -> AnyView[P]:
-        @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if request.method not in allowed:
                 return HttpResponseNotAllowed(sorted(allowed))
             refusal = _refusal(request, poll)
@@ -49,6 +48,7 @@ def page(*methods: str, needs: Needs = "member", poll: bool = False) -> Callable
             response.headers.setdefault("Cache-Control", "no-store, private")
             return response
 
+        update_wrapper(guarded, view)
         return guarded
 
     return decorate

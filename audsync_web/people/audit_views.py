@@ -1,0 +1,104 @@
+"""The audit trail: who did what, when, from where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+from audsync_web.exports import csv_response
+from audsync_web.http import PageRequest, is_fragment
+from audsync_web.keyset import CursorInvalid, keyset_slice
+
+from .access import page
+from .forms import AuditFilterForm
+from .models import AuditEntry, Membership
+
+ROWS_A_PAGE = 50
+EXPORT_HEADER = ("at", "who", "via", "address", "action", "object type", "object id", "object", "detail")
+
+
+@page(needs="admin")
+def audit(request: PageRequest) -> HttpResponseBase:
+    """The trail, newest first, filtered by person, action, object and date."""
+    try:
+        found = keyset_slice(_filtered(request), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor"))
+    except CursorInvalid:
+        raise Http404 from None
+    context = {
+        "entries": found.rows,
+        "older_url": _page_url(request, found.older),
+        "newer_url": _page_url(request, found.newer),
+    }
+    if is_fragment(request):
+        return render(request, "people/_audit_rows.html", context)
+    return render(request, "people/audit.html", {**context, **_choices(request)})
+
+
+def _choices(request: PageRequest) -> dict[str, Any]:
+    """What the filter offers: the company's people, and the actions that have happened in it."""
+    members = Membership.objects.filter(company=request.company).select_related("user").order_by("user__email")
+    actions = AuditEntry.objects.filter(company=request.company).order_by("action").values_list("action", flat=True)
+    query = request.GET.urlencode()
+    export = reverse("audit_export")
+    return {
+        "members": members,
+        "actions": actions.distinct(),
+        "chosen": request.GET,
+        "export_url": f"{export}?{query}" if query else export,
+    }
+
+
+@page(needs="admin")
+def audit_export(request: PageRequest) -> HttpResponseBase:
+    """The filtered trail as CSV, newest first, streamed."""
+    return csv_response("audit-trail.csv", EXPORT_HEADER, _export_rows(_filtered(request)))
+
+
+def _export_rows(entries: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
+    for entry in entries.order_by("-pk").iterator(chunk_size=1000):
+        detail = "; ".join(f"{key}: {value}" for key, value in entry.detail.items())
+        at = entry.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        yield (
+            at,
+            entry.who,
+            entry.via,
+            entry.address,
+            entry.action,
+            entry.object_type,
+            entry.object_id,
+            entry.object_name,
+            detail,
+        )
+
+
+def _filtered(request: PageRequest) -> QuerySet[AuditEntry]:
+    """The company's entries that fit the filter of the URL; a value that cannot be read is left out."""
+    form = AuditFilterForm(request.GET)
+    form.is_valid()
+    wanted = form.cleaned_data
+    fits = Q(company=request.company)
+    if wanted.get("person"):
+        fits &= Q(user=wanted["person"])
+    if wanted.get("action"):
+        fits &= Q(action=wanted["action"])
+    if wanted.get("object"):
+        fits &= Q(object_name__icontains=wanted["object"]) | Q(object_id=wanted["object"])
+    if wanted.get("since"):
+        fits &= Q(at__gte=datetime.combine(wanted["since"], time.min, tzinfo=UTC))
+    if wanted.get("until"):
+        fits &= Q(at__lt=datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC))
+    return AuditEntry.objects.filter(fits)
+
+
+def _page_url(request: PageRequest, cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    query = request.GET.copy()
+    query["cursor"] = cursor
+    return f"{request.path}?{query.urlencode()}"
