@@ -31,8 +31,8 @@ def is_fragment(request: HttpRequest) -> bool:
 
 def toast(response: HttpResponse, text: str, tone: str = "success") -> HttpResponse:
     """Let the page show a short note after the swap."""
-    detail: dict[str, Any] = {"text": text, "tone": tone}
-    return trigger_client_event(response, "audsync:toast", detail)
+    detail: dict[str, Any] = {"message": text, "tone": tone}
+    return trigger_client_event(response, "toast", detail)
 
 
 def client_address(request: HttpRequest) -> str | None:

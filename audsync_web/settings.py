@@ -1,4 +1,4 @@
-"""The one settings module. Everything comes from the environment; without any, AudSync runs embedded (SQLite, no server)."""
+"""The one settings module. All comes from the environment; without any, AudSync runs embedded (no server needed)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models import Q
 
 
 class UploadsConfig(AppConfig):
@@ -10,3 +11,24 @@ class UploadsConfig(AppConfig):
 
     name = "uploads"
     label = "uploads"
+
+    def ready(self) -> None:
+        from audsync_web.jobs.kinds import JobKind, on_tick, register
+
+        from . import delivery, housekeeping, tasks  # housekeeping registers its hooks
+        from .models import Delivery, Upload
+
+        register(JobKind("uploads.inspection", Upload, lambda: tasks.inspect))
+        ready = (
+            Q(destination__vendor_account__status="ok")
+            & Q(upload__status__in=["delivering", "completed", "partial", "failed", "cancelled"])
+            & ~Q(destination__remote_id="")
+        )
+        # A cancelled delivery that has not begun must be let in even while its account is in trouble.
+        cancelled = Q(cancel_requested_at__isnull=False, upload__status__isnull=False)
+        register(
+            JobKind("uploads.delivery", Delivery, lambda: tasks.deliver, ready=lambda: ready | cancelled, lane_limit=3)
+        )
+        on_tick(delivery.release_staged)
+        on_tick(housekeeping.flag_waiting_for_failed_destinations)
+        on_tick(housekeeping.give_membership_to_new_destinations)

@@ -218,6 +218,7 @@ class Delivery(Job):
     confirm_since = models.DateTimeField(null=True, blank=True)
     last_looked_at = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(default=dict)
     details = models.TextField(blank=True, default="")
 
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()

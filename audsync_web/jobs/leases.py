@@ -147,7 +147,7 @@ heart = Heart()
 
 
 def free_leases_of_dead_processes() -> int:
-    """Free rows held by processes of this machine that are gone, so that a restarted worker need not wait. Count freed."""
+    """Free rows held by processes of this machine that are gone, so that a restarted worker need not wait."""
     freed = 0
     host = socket.gethostname()[:40]
     for kind in all_kinds():

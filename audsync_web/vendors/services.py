@@ -1,4 +1,4 @@
-"""Writes on vendor accounts: connect, check, change, rotate, pause, disconnect. All audited, all scoped to a company."""
+"""Writes on vendor accounts: connect, check, change, rotate, pause, disconnect. All audited, all in one company."""
 
 from __future__ import annotations
 

@@ -1,0 +1,186 @@
+"""Deadlines, retention, and what new destinations are given."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from audsync_web.jobs.engine import wake
+from audsync_web.jobs.kinds import on_housekeeping
+from audsync_web.people.models import Company
+from segments.models import Destination, DestinationStatus
+
+from . import files
+from .models import (
+    Delivery,
+    DeliveryStatus,
+    Part,
+    PartialUpload,
+    Snapshot,
+    Upload,
+    UploadStatus,
+)
+from .settling import upload_settle
+
+ATTENTION_LIFETIME = timedelta(hours=72)
+AT_ONCE = 200
+
+
+def flag_waiting_for_failed_destinations() -> None:
+    """A delivery that waits for a destination which has stopped says so; it goes on when the destination is mended."""
+    stopped = Q(destination__status=DestinationStatus.FAILED, destination__remote_id="")
+    now = timezone.now()
+    waiting = Delivery.objects.filter(stopped, status=DeliveryStatus.QUEUED, is_live=False)
+    flagged = list(waiting.values_list("pk", "upload_id")[:AT_ONCE])
+    for pk, _ in flagged:
+        Delivery.objects.filter(pk=pk, status=DeliveryStatus.QUEUED).update(
+            status=DeliveryStatus.NEEDS_ATTENTION,
+            error_code="destination_failed",
+            error_text="The segment could not be created at this vendor, so nothing can be sent there.",
+            next_step="Open the segment, see why its destination stopped, and publish again.",
+            attention_since=now,
+        )
+    mended = Delivery.objects.filter(
+        ~Q(destination__remote_id=""), status=DeliveryStatus.NEEDS_ATTENTION, error_code="destination_failed"
+    )
+    mended.update(
+        status=DeliveryStatus.QUEUED,
+        error_code="",
+        error_text="",
+        next_step="",
+        attention_since=None,
+        next_action_at=now,
+    )
+    for upload in Upload.objects.filter(pk__in={upload_id for _, upload_id in flagged}):
+        upload_settle(upload)
+
+
+def give_membership_to_new_destinations() -> None:
+    """A destination that was added later is given the segment's current membership, as a delivery like any other."""
+    wanting = Destination.objects.filter(wants_membership=True).exclude(remote_id="").select_related("segment")
+    for destination in wanting[:AT_ONCE]:
+        with transaction.atomic():
+            taken = Destination.objects.filter(pk=destination.pk, wants_membership=True).update(wants_membership=False)
+            if taken:
+                _copy_membership(destination)
+
+
+def _copy_membership(destination: Destination) -> None:
+    source = (
+        Snapshot.objects.filter(
+            destination__segment_id=destination.segment_id,
+            destination__identifier=destination.identifier,
+            superseded_at__isnull=True,
+            members__gt=0,
+        )
+        .exclude(destination=destination)
+        .exclude(file="")
+        .select_related("delivery__upload")
+        .order_by("-pk")
+        .first()
+    )
+    upload = source.delivery.upload if source and source.delivery else _newest_upload(destination)
+    if upload is None:
+        return
+    made = Delivery.objects.create(
+        company_id=upload.company_id,
+        upload=upload,
+        destination=destination,
+        source_snapshot=source,
+        mode="replace" if destination.membership_known else "add",
+        lane=destination.vendor_account.lane,
+        next_action_at=timezone.now(),
+    )
+    wake("uploads.delivery", made.pk)
+    upload_settle(upload)
+
+
+def _newest_upload(destination: Destination) -> Upload | None:
+    """The newest completed whole list of the segment whose members are still kept, when no later upload changed it."""
+    rows = Upload.objects.filter(segment_id=destination.segment_id, accepted_at__isnull=False)
+    newest = rows.filter(status__in=[UploadStatus.COMPLETED, UploadStatus.PARTIAL]).order_by("-accepted_at").first()
+    return newest if newest and newest.mode == "replace" and files.exists(newest.members_file) else None
+
+
+@on_housekeeping
+def fail_what_nobody_attended() -> None:
+    """A delivery that has needed attention for 72 hours has failed (design section 4.8)."""
+    overdue = Delivery.objects.filter(
+        status=DeliveryStatus.NEEDS_ATTENTION,
+        attention_since__lt=timezone.now() - ATTENTION_LIFETIME,
+        cancel_requested_at__isnull=True,
+    )
+    for delivery in overdue.select_related("upload")[:AT_ONCE]:
+        now = timezone.now()
+        with transaction.atomic():
+            ended = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.NEEDS_ATTENTION).update(
+                status=DeliveryStatus.FAILED, is_live=False, finished_at=now, next_action_at=None, updated_at=now
+            )
+            if ended:
+                upload_settle(delivery.upload)
+
+
+@on_housekeeping
+def drop_unfinished_uploads() -> None:
+    """Resumable uploads that were abandoned, with what had arrived of them."""
+    for partial in PartialUpload.objects.filter(expires_at__lt=timezone.now())[:AT_ONCE]:
+        if partial.upload_id is None:
+            files.delete(f"company-{partial.company_id}/partial/{partial.pk}")
+        partial.delete()
+
+
+@on_housekeeping
+def enforce_retention() -> None:
+    """Originals, reports and superseded snapshots go when each company's settings say so."""
+    for company in Company.objects.all().iterator():
+        _drop_originals(company)
+        _drop_reports(company)
+        _drop_superseded_snapshots(company)
+
+
+def _drop_originals(company: Company) -> None:
+    now = timezone.now()
+    old = Q(created_at__lt=now - timedelta(days=company.keep_originals_days))
+    if company.delete_originals_when_confirmed:
+        old |= Q(status=UploadStatus.COMPLETED)
+    ended = Upload.objects.filter(old, company=company, finished_at__isnull=False).exclude(original="")
+    for upload in ended.exclude(deliveries__status=DeliveryStatus.STAGED)[:AT_ONCE]:
+        files.delete(upload.original)
+        files.delete(upload.members_file)
+        Upload.objects.filter(pk=upload.pk).update(original="", members_file="", original_gone_at=now)
+        for delivery in upload.deliveries.exclude(changes_file=""):
+            files.delete(delivery.changes_file)
+            Delivery.objects.filter(pk=delivery.pk).update(changes_file="")
+
+
+def _drop_reports(company: Company) -> None:
+    now = timezone.now()
+    before = now - timedelta(days=company.keep_reports_days)
+    old = Upload.objects.filter(company=company, finished_at__isnull=False, created_at__lt=before)
+    for upload in old.filter(report_gone_at__isnull=True)[:AT_ONCE]:
+        files.delete(upload.report)
+        for delivery in upload.deliveries.all():
+            _drop_delivery_reports(delivery)
+        Upload.objects.filter(pk=upload.pk).update(report="", report_gone_at=now)
+
+
+def _drop_delivery_reports(delivery: Delivery) -> None:
+    files.delete(delivery.held_report)
+    files.delete(delivery.vendor_report)
+    folder = f"company-{delivery.company_id}/upload-{delivery.upload_id}/delivery-{delivery.pk}"
+    for number in Part.objects.filter(delivery=delivery, refused__gt=0).values_list("number", flat=True):
+        files.delete(f"{folder}/refused-{number}.csv.gz")
+        files.delete(f"{folder}/vendor-report-{number}")
+    Delivery.objects.filter(pk=delivery.pk).update(held_report="", vendor_report="")
+
+
+def _drop_superseded_snapshots(company: Company) -> None:
+    before = timezone.now() - timedelta(days=company.keep_snapshots_days)
+    old = Snapshot.objects.filter(destination__segment__company=company, superseded_at__lt=before)
+    in_use = Delivery.objects.open().filter(company=company).values_list("base_snapshot_id", flat=True)
+    for snapshot in old.exclude(pk__in=[pk for pk in in_use if pk is not None])[:AT_ONCE]:
+        files.delete(snapshot.file)
+        snapshot.delete()

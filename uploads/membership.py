@@ -1,0 +1,199 @@
+"""Snapshots of what vendors hold, and the differences of a file to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audsync_web.vendors.connectors.base import Connector
+from audsync_web.vendors.connectors.identifiers import conversion
+from audsync_web.vendors.runtime import account_config, connector_services
+from segments.models import Destination
+
+from . import files
+from .engine.difference import Target, difference_many
+from .engine.members import DerivedResult, derive_members
+from .engine.progress import ProgressCallback
+from .models import Delivery, Mode, Snapshot, Upload
+from .rules import takes
+
+EPOCH = dt.date(1970, 1, 1)
+# A member with less than this share of its life left is sent again (design section 5).
+RENEW_SHARE = 0.25
+
+
+def day_of(date: dt.date) -> int:
+    """Whole days since 1970, the engine's way to count them."""
+    return (date - EPOCH).days
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long members added today stay, in the engine's days; all 0 where they do not end."""
+
+    today: int
+    ends_day: int
+    renew_before: int
+    ends_on: dt.date | None
+    ends_at: dt.datetime | None
+
+
+def lifetime_for(connector: Connector, duration_days: int, now: dt.datetime) -> Lifetime:
+    """The lifetime that a vendor gives to a segment's members, counted from now."""
+    today = day_of(now.date())
+    days = connector.lifetime_days(duration_days)
+    if days is None:
+        return Lifetime(today, 0, 0, None, None)
+    ends_at = now + dt.timedelta(days=days)
+    ends_day = day_of(ends_at.date())
+    # Rounded up, so that a one-day segment is renewed on the day before it ends and not after.
+    renew_before = today + max(1, -(-days // int(1 / RENEW_SHARE)))
+    return Lifetime(today, ends_day, min(renew_before, ends_day), ends_at.date(), ends_at)
+
+
+def current_snapshot(destination: Destination) -> Snapshot | None:
+    """What the vendor last acknowledged for a destination; None where nobody knows what it holds."""
+    return Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
+
+
+def ensure_snapshot(destination: Destination) -> Snapshot | None:
+    """The current snapshot; a segment that AudSync itself made begins with nobody in it."""
+    found = current_snapshot(destination)
+    if found is not None or not destination.membership_known:
+        return found
+    made, _ = Snapshot.objects.get_or_create(destination=destination, superseded_at=None)
+    return made
+
+
+@contextmanager
+def snapshot_path(snapshot: Snapshot | None) -> Iterator[Path | None]:
+    """A snapshot's file as a local path; None for an empty or unknown membership."""
+    if snapshot is None or not snapshot.file:
+        yield None
+        return
+    with files.local_file(snapshot.file) as path:
+        yield path
+
+
+def snapshot_replace(
+    destination: Destination,
+    *,
+    file: str,
+    members: int,
+    refused: int,
+    delivery: Delivery | None,
+    ends_on: dt.date | None,
+) -> Snapshot:
+    """Make `file` the destination's acknowledged membership; the one before is superseded, not deleted."""
+    with transaction.atomic():
+        Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).update(
+            superseded_at=timezone.now()
+        )
+        destination.__class__.objects.filter(pk=destination.pk).update(membership_known=True)
+        return Snapshot.objects.create(
+            destination=destination,
+            file=file,
+            members=members,
+            refused=refused,
+            delivery=delivery,
+            first_ends_on=ends_on,
+        )
+
+
+@contextmanager
+def members_for(
+    source: Path, *, kind: str, connector: Connector, identifier: str, folder: Path, report: Path
+) -> Iterator[tuple[Path, DerivedResult]]:
+    """The set a destination is fed with, derived from a file's members: converted, and without what it cannot take."""
+    wanted = conversion(kind, identifier)
+    if wanted is None:
+        raise ValueError(f"{kind} cannot become {identifier}")
+    out = folder / f"members-{identifier}"
+    derived = derive_members(
+        source,
+        out,
+        report,
+        folder,
+        conversion=wanted,
+        rule=connector.rule_for(identifier),
+        encoding=getattr(connector, "identifier_encoding", "utf-8"),
+    )
+    yield out, derived
+
+
+def planning_connector(destination: Destination) -> Connector:
+    """A connector for planning: it declares rules and formats, and is never asked to call the vendor."""
+    account = destination.vendor_account
+    return account.connector(account_config(account), connector_services())
+
+
+def preview_counts(
+    upload: Upload, destinations: Sequence[Destination], progress: ProgressCallback | None = None
+) -> dict[str, Any]:
+    """What the upload would change at each destination (`+a / −b / c unchanged`), counted without sending anything."""
+    cells: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        source = stack.enter_context(files.local_file(upload.members_file))
+        folder = stack.enter_context(files.spill_folder())
+        for destination in destinations:
+            cells.append(_preview_cell(upload, destination, source, folder, progress))
+    return {"at": timezone.now().isoformat(), "destinations": cells}
+
+
+def _preview_cell(
+    upload: Upload,
+    destination: Destination,
+    source: Path,
+    folder: Path,
+    progress: Callable[[Any], None] | None,
+) -> dict[str, Any]:
+    cell: dict[str, Any] = {"destination": destination.pk, "name": destination.vendor_account.name, "before": None}
+    if not takes(destination, upload.kind):
+        return cell | {"taken": False}
+    connector = planning_connector(destination)
+    lifetime = lifetime_for(connector, destination.segment.duration_days, timezone.now())
+    snapshot = ensure_snapshot(destination)
+    own = folder / str(destination.pk)
+    own.mkdir(mode=0o700)
+    with (
+        members_for(
+            source,
+            kind=upload.kind,
+            connector=connector,
+            identifier=destination.identifier,
+            folder=own,
+            report=own / "held",
+        ) as (members, derived),
+        snapshot_path(snapshot) as base,
+    ):
+        target = Target(
+            base,
+            mode=upload.mode,
+            today=lifetime.today,
+            renew_before_day=lifetime.renew_before,
+            upload_id=str(upload.pk),
+        )
+        counts = difference_many(members, [target], progress)[0]
+    return cell | {
+        "taken": True,
+        "known": snapshot is not None,
+        "before": snapshot.members if snapshot else None,
+        "members": derived.members,
+        "held": derived.held,
+        "adds": counts.adds,
+        "renewed": counts.renewed,
+        "removes": counts.removes,
+        "unchanged": counts.unchanged,
+    }
+
+
+def mode_is_known(mode: str) -> bool:
+    """Whether a word is one of the three modes."""
+    return mode in Mode.values

@@ -1,0 +1,154 @@
+"""A part's bytes: made from the change file when it is to be sent, and made again identically when it must be."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+
+from audsync_web.vendors.connectors.base import Connector
+from audsync_web.vendors.connectors.errors import Permanent
+from audsync_web.vendors.connectors.formats import Op
+from segments.models import Destination
+
+from . import files
+from .engine.changes import changes_of
+from .engine.parts import PartRange, render_part, write_list, write_part
+from .membership import snapshot_path
+from .models import Delivery, Part
+from .planning import context_of, delivery_folder
+
+# Smaller parts are made in memory; larger ones lie on disk until the vendor has taken them.
+IN_MEMORY_BYTES = 4_000_000
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A finished part, on disk or in memory."""
+
+    number: int
+    lines: int
+    adds: int
+    removes: int
+    bytes: int
+    md5: str
+    sha256: str
+    changes: str
+    first_row: int
+    last_row: int
+    ops: tuple[Op, ...]
+    path: Path | None = None
+    content: bytes = b""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+    def open(self) -> BinaryIO:
+        """The wire bytes from the start, as often as asked."""
+        return self.path.open("rb") if self.path is not None else io.BytesIO(self.content)
+
+    def rows(self) -> Sequence[tuple[Op, str]]:
+        """The part's identifiers with what is asked of each; for small parts."""
+        with files.local_file(self.changes) as changes:
+            found = changes_of(changes, self.first_row, self.last_row, self.ops)
+        return [(change.op, change.identifier) for change in found]
+
+
+def make_payload(delivery: Delivery, destination: Destination, part: Part, connector: Connector) -> Payload:
+    """Make the part's bytes. A whole list over the account's limit is refused with the numbers."""
+    context = context_of(delivery, destination)
+    form = connector.line_format(context)
+    rules = connector.part_rules(context)
+    if not rules.whole_list and not form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES:
+        return _in_memory(delivery, part, connector, context)
+    path = _spill_path(delivery, part)
+    with files.local_file(delivery.changes_file) as changes, snapshot_path(delivery.base_snapshot) as base:
+        if rules.whole_list:
+            written = write_list(base, changes, form, path)
+        else:
+            written = write_part(changes, range_of(part), form, path)
+    if rules.whole_list and rules.max_bytes is not None and written.bytes > rules.max_bytes:
+        path.unlink(missing_ok=True)
+        raise Permanent(
+            f"The whole list is {written.bytes:,} bytes, and this account's limit at {connector.label} is "
+            f"{rules.max_bytes:,}. A list cannot be split there: each part would erase the one before.",
+            code="too_large",
+            next_step="Ask the vendor for a higher limit, or spread the audience over several segments.",
+        )
+    return _payload(
+        delivery, part, lines=written.lines, size=written.bytes, md5=written.md5, sha256=written.sha256, path=path
+    )
+
+
+def _in_memory(delivery: Delivery, part: Part, connector: Connector, context: Any) -> Payload:
+    with files.local_file(delivery.changes_file) as changes:
+        content = render_part(changes, range_of(part), connector.line_format(context))
+    return _payload(
+        delivery,
+        part,
+        lines=part.lines,
+        size=len(content),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
+        content=content,
+    )
+
+
+def _payload(
+    delivery: Delivery,
+    part: Part,
+    *,
+    lines: int,
+    size: int,
+    md5: str,
+    sha256: str,
+    path: Path | None = None,
+    content: bytes = b"",
+) -> Payload:
+    return Payload(
+        number=part.number,
+        lines=lines,
+        adds=part.adds,
+        removes=part.removes,
+        bytes=size,
+        md5=md5,
+        sha256=sha256,
+        changes=delivery.changes_file,
+        first_row=part.first_row,
+        last_row=part.last_row,
+        ops=tuple(Op(op) for op in part.ops),
+        path=path,
+        content=content,
+        memory=part.memory,
+    )
+
+
+def range_of(part: Part) -> PartRange:
+    """A stored part as the engine's range."""
+    return PartRange(
+        number=part.number,
+        first_row=part.first_row,
+        last_row=part.last_row,
+        ops=tuple(Op(op) for op in part.ops),
+        first_key="",
+        last_key="",
+        adds=part.adds,
+        removes=part.removes,
+        lines=part.lines,
+        bytes=part.bytes,
+    )
+
+
+def _spill_path(delivery: Delivery, part: Part) -> Path:
+    folder = Path(settings.SPILL_DIR) / delivery_folder(delivery)
+    files.make_private_folder(folder)
+    return folder / f"part-{part.number}"
+
+
+def drop_payload(payload: Payload) -> None:
+    """Delete the bytes of a part that the vendor has taken, or that will be made again."""
+    if payload.path is not None:
+        payload.path.unlink(missing_ok=True)

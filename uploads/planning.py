@@ -1,0 +1,284 @@
+"""Planning a delivery: its difference to the acknowledged membership, and the parts that will carry it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from audsync_web.jobs.leases import Lease
+from audsync_web.vendors.connectors.base import Connector, DeliveryContext
+from audsync_web.vendors.connectors.errors import Permanent
+from audsync_web.vendors.connectors.formats import Op, PartRules
+from segments.models import Destination
+
+from . import files
+from .engine.difference import DifferenceCounts, Target, difference_many
+from .engine.members import DerivedResult
+from .engine.parts import PartRange, PartTooLarge, plan_parts
+from .engine.progress import ProgressCallback
+from .membership import Lifetime, ensure_snapshot, lifetime_for, members_for, snapshot_path
+from .models import Delivery, DeliveryStatus, Mode, Part, Snapshot
+
+PARTS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What planning found out."""
+
+    counts: DifferenceCounts
+    derived: DerivedResult
+    lifetime: Lifetime
+    base: Snapshot | None
+
+
+def delivery_folder(delivery: Delivery) -> str:
+    """Where a delivery's files lie in storage."""
+    return f"company-{delivery.company_id}/upload-{delivery.upload_id}/delivery-{delivery.pk}"
+
+
+def context_of(delivery: Delivery, destination: Destination, **memory: Any) -> DeliveryContext:
+    """A delivery as its connector sees it."""
+    return DeliveryContext(
+        key=str(delivery.pk),
+        number=delivery.pk,
+        segment=destination.ref(),
+        identifier=destination.identifier,
+        mode=delivery.mode,  # type: ignore[arg-type]  # held to the three modes by a constraint
+        planned_at=delivery.planned_at or timezone.now(),
+        ends_at=delivery.ends_at,
+        neighbours=tuple(delivery.memory.get("neighbours", ())),
+        memory={**delivery.memory, **memory},
+    )
+
+
+def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: ProgressCallback | None = None) -> None:
+    """Compute the difference, cut it into parts, and leave the delivery ready to be sent (or staged, or done)."""
+    destination = delivery.destination
+    base = ensure_snapshot(destination)
+    _refuse_unknown_membership(delivery, connector, base)
+    now = timezone.now()
+    lifetime = lifetime_for(connector, destination.segment.duration_days, now)
+    neighbours = _neighbours(destination) if connector.capabilities.neighbours else []
+    folder = delivery_folder(delivery)
+    changes_name, held_name = f"{folder}/changes", f"{folder}/held.csv.gz"
+    with ExitStack() as stack:
+        changes = stack.enter_context(files.new_file(changes_name))
+        held_report = stack.enter_context(files.new_file(held_name))
+        planned = _difference(delivery, connector, lifetime, base, neighbours, changes, held_report, progress)
+        if not held_report.exists():
+            held_report.touch(mode=0o600)
+        _refuse_too_many_removals(delivery, planned)
+        delivery.planned_at, delivery.ends_at = now, lifetime.ends_at
+        delivery.memory = {**delivery.memory, "neighbours": [row.destination.remote_id for row in neighbours]}
+        rules = connector.part_rules(context_of(delivery, destination))
+        parts = _parts(delivery, connector, changes, rules, planned)
+        total = _store_parts(delivery, parts)
+    if not planned.derived.held:
+        files.delete(held_name)
+        held_name = ""
+    _store_plan(lease, delivery, planned, rules, total, changes_name, held_name)
+
+
+def _refuse_unknown_membership(delivery: Delivery, connector: Connector, base: Snapshot | None) -> None:
+    if base is not None:
+        return
+    label = connector.label
+    if delivery.mode == Mode.REPLACE and not _is_whole_list(connector, delivery):
+        raise Permanent(
+            f"Nobody knows who is in this segment at {label}, so AudSync cannot tell who would have to leave it.",
+            code="membership_unknown",
+            next_step="Upload with the mode “add”, or give the destination a new remote segment and upload again.",
+        )
+    if delivery.mode != Mode.REPLACE and _is_whole_list(connector, delivery):
+        raise Permanent(
+            f"{label} takes only whole lists, and nobody knows who is in this segment there.",
+            code="membership_unknown",
+            next_step="Upload the whole list once with the mode “replace”.",
+        )
+
+
+def _is_whole_list(connector: Connector, delivery: Delivery) -> bool:
+    return connector.part_rules(context_of(delivery, delivery.destination)).whole_list
+
+
+def _neighbours(destination: Destination) -> list[Snapshot]:
+    """Acknowledged memberships of the account's other destinations, in a stable order."""
+    rows = Snapshot.objects.filter(
+        destination__vendor_account=destination.vendor_account,
+        destination__identifier=destination.identifier,
+        superseded_at__isnull=True,
+    )
+    others = rows.exclude(destination=destination).exclude(file="").exclude(destination__status="released")
+    return list(others.select_related("destination").order_by("destination_id"))
+
+
+def _difference(
+    delivery: Delivery,
+    connector: Connector,
+    lifetime: Lifetime,
+    base: Snapshot | None,
+    neighbours: list[Snapshot],
+    changes: Path,
+    held_report: Path,
+    progress: ProgressCallback | None,
+) -> Planned:
+    destination = delivery.destination
+    with ExitStack() as stack:
+        folder = stack.enter_context(files.spill_folder())
+        source, kind = _source(delivery, stack)
+        members, derived = stack.enter_context(
+            members_for(
+                source,
+                kind=kind,
+                connector=connector,
+                identifier=destination.identifier,
+                folder=folder,
+                report=held_report,
+            )
+        )
+        base_path = stack.enter_context(snapshot_path(base))
+        others = [stack.enter_context(snapshot_path(row)) for row in neighbours]
+        target = Target(
+            base_path,
+            mode=delivery.mode,  # type: ignore[arg-type]  # held to the three modes by a constraint
+            today=lifetime.today,
+            renew_before_day=lifetime.renew_before,
+            upload_id=str(delivery.upload_id),
+            out=changes,
+            neighbours=tuple(path for path in others if path is not None),
+            refresh_all=bool(delivery.upload.origin.get("refresh_all")),
+        )
+        counts = difference_many(members, [target], progress)[0]
+    return Planned(counts, derived, lifetime, base)
+
+
+def _source(delivery: Delivery, stack: ExitStack) -> tuple[Path, str]:
+    """The members a delivery starts from: its upload's, or another destination's acknowledged membership."""
+    if delivery.source_snapshot_id and delivery.source_snapshot is not None:
+        snapshot = delivery.source_snapshot
+        return stack.enter_context(files.local_file(snapshot.file)), snapshot.destination.identifier
+    upload = delivery.upload
+    if not files.exists(upload.members_file):
+        raise Permanent(
+            "The members of this upload are no longer kept.", code="file_gone", next_step="Upload the file again."
+        )
+    return stack.enter_context(files.local_file(upload.members_file)), upload.kind
+
+
+def _refuse_too_many_removals(delivery: Delivery, planned: Planned) -> None:
+    share, base = delivery.upload.max_removed_share, planned.base
+    if share is None or base is None or not base.members:
+        return
+    if planned.counts.removes > share * base.members:
+        raise Permanent(
+            f"This file would remove {planned.counts.removes:,} of {base.members:,} members "
+            f"({planned.counts.removes / base.members:.0%}), more than the {share:.0%} that was allowed.",
+            code="too_many_removals",
+            next_step="Check the file; if it is right, upload it with a larger allowed share.",
+        )
+
+
+def _parts(
+    delivery: Delivery, connector: Connector, changes: Path, rules: PartRules, planned: Planned
+) -> Iterator[PartRange]:
+    counts = planned.counts
+    if not counts.adds + counts.renewed + counts.removes:
+        return iter(())
+    if rules.whole_list:
+        _refuse_emptying(connector, planned, delivery)
+        last = counts.adds + counts.renewed + counts.removes - 1
+        return iter([_whole_list_part(counts, last)])
+    try:
+        return plan_parts(changes, connector.line_format(context_of(delivery, delivery.destination)), rules)
+    except PartTooLarge as error:
+        raise Permanent(str(error), code="too_large") from error
+
+
+def _whole_list_part(counts: DifferenceCounts, last: int) -> PartRange:
+    return PartRange(
+        number=1,
+        first_row=0,
+        last_row=last,
+        ops=tuple(Op),
+        first_key="",
+        last_key="",
+        adds=counts.adds + counts.renewed,
+        removes=counts.removes,
+        lines=0,
+        bytes=0,
+    )
+
+
+def _refuse_emptying(connector: Connector, planned: Planned, delivery: Delivery) -> None:
+    before = planned.base.members if planned.base else 0
+    after = before + planned.counts.adds - planned.counts.removes - planned.counts.expired
+    if after <= 0 and delivery.mode != Mode.ADD:
+        raise Permanent(
+            f"This would empty the segment, and {connector.label} cannot be sent an empty list.",
+            code="would_be_empty",
+            next_step="Remove the destination instead, or upload a list with at least one member.",
+        )
+
+
+def _store_parts(delivery: Delivery, parts: Iterator[PartRange]) -> int:
+    """Write the part rows, in blocks; a plan that was begun and not finished is replaced."""
+    total = 0
+    with transaction.atomic():
+        delivery.parts.all().delete()
+        while block := list(itertools.islice(parts, PARTS_AT_ONCE)):
+            Part.objects.bulk_create([_part_row(delivery, part) for part in block])
+            total += len(block)
+    return total
+
+
+def _part_row(delivery: Delivery, part: PartRange) -> Part:
+    return Part(
+        delivery=delivery,
+        number=part.number,
+        first_row=part.first_row,
+        last_row=part.last_row,
+        ops=[int(op) for op in part.ops],
+        adds=part.adds,
+        removes=part.removes,
+        lines=part.lines,
+        bytes=part.bytes,
+    )
+
+
+def _store_plan(
+    lease: Lease,
+    delivery: Delivery,
+    planned: Planned,
+    rules: PartRules,
+    total: int,
+    changes_name: str,
+    held_name: str,
+) -> None:
+    counts, derived = planned.counts, planned.derived
+    lease.update(
+        status=DeliveryStatus.SENDING,
+        planned_at=delivery.planned_at,
+        ends_at=planned.lifetime.ends_at,
+        ends_on=planned.lifetime.ends_on,
+        base_snapshot=planned.base,
+        changes_file=changes_name,
+        held_report=held_name,
+        memory=delivery.memory | {"whole_list": rules.whole_list},
+        members=derived.members + derived.held,
+        held=derived.held,
+        adds=counts.adds,
+        renewed=counts.renewed,
+        removes=counts.removes,
+        unchanged=counts.unchanged,
+        sent=counts.adds + counts.renewed + counts.removes,
+        parts_total=total,
+        next_action_at=timezone.now(),
+    )

@@ -1,0 +1,43 @@
+"""Rules that decide which destinations a file can feed, and the words for when it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from audsync_web.vendors.connectors.identifiers import KINDS, conversion
+from segments.models import Destination, Segment
+
+from .engine.refusal import FileRefused
+
+
+def destinations_for_upload(segment: Segment) -> list[Destination]:
+    """The destinations an upload goes to: all that are part of the segment and not being removed."""
+    rows = segment.destinations.current().select_related("vendor_account", "segment__company").order_by("pk")
+    return list(rows)
+
+
+def takes(destination: Destination, kind: str) -> bool:
+    """Whether a file of this kind can feed the destination, as it is or hashed."""
+    return conversion(kind, destination.identifier) is not None
+
+
+def cannot_take(destination: Destination, kind: str) -> str:
+    """Why a destination cannot be fed with a kind, and how to mend it."""
+    wanted = KINDS[destination.identifier].label
+    return (
+        f"{destination.vendor_account.name} is fed with {wanted}; a file of {KINDS[kind].label} cannot become that. "
+        f"Upload a file with the column {destination.identifier}, or change the destination's identifier."
+    )
+
+
+def require_taker(destinations: Sequence[Destination], kind: str) -> None:
+    """Raise `FileRefused` when no destination can take the kind."""
+    if any(takes(destination, kind) for destination in destinations):
+        return
+    if not destinations:
+        raise FileRefused("no_destination", "this segment has no destination; add a vendor account to it first")
+    wanted = sorted({destination.identifier for destination in destinations})
+    raise FileRefused(
+        "kind_not_taken",
+        f"no destination of this segment can take {kind} identifiers; it is fed with {' and '.join(wanted)}",
+    )

@@ -1,0 +1,103 @@
+"""One slice's working set: the lease, the delivery, its connector, and the small moves they share."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Min, QuerySet
+from django.utils import timezone
+
+from audsync_web.jobs.leases import CancelRequested, Lease
+from audsync_web.jobs.models import cleared_error
+from audsync_web.vendors.connectors.base import Connector, DeliveryContext, PartRef, RemoteStatus
+
+from .engine.progress import Progress
+from .models import Delivery, DeliveryStatus, Part, PartStatus
+from .planning import context_of
+
+PROGRESS_EVERY = 0.8
+
+
+class Run:
+    """A delivery being worked on. `ended` once it has; `not_before` is the earliest moment something can be done."""
+
+    def __init__(self, lease: Lease, delivery: Delivery, connector: Connector) -> None:
+        self.lease = lease
+        self.delivery = delivery
+        self.connector = connector
+        self.ended = False
+        self.goes_on = True
+        self.not_before: datetime | None = None
+        self._next_report = 0.0
+
+    @property
+    def destination(self) -> Any:
+        """The delivery's destination."""
+        return self.delivery.destination
+
+    def context(self, **memory: Any) -> DeliveryContext:
+        """The delivery as its connector sees it."""
+        return context_of(self.delivery, self.destination, **memory)
+
+    def parts(self) -> QuerySet[Part]:
+        """The delivery's parts."""
+        return Part.objects.filter(delivery_id=self.delivery.pk)
+
+    def reload(self) -> None:
+        """Read the delivery's own columns again; the related rows stay."""
+        self.delivery.refresh_from_db(fields=[f.attname for f in Delivery._meta.concrete_fields if not f.is_relation])
+
+    def report(self, progress: Progress) -> None:
+        """Show planning's progress about once a second, and stop it when somebody cancels."""
+        now = time.monotonic()
+        if now < self._next_report:
+            return
+        self._next_report = now + PROGRESS_EVERY
+        self.lease.update(progress={"stage": progress.stage, "rows": progress.rows})
+        if Delivery.objects.filter(pk=self.delivery.pk, cancel_requested_at__isnull=False).exists():
+            raise CancelRequested
+
+    def put_off(self, seconds: float) -> None:
+        """Something can be done again in so many seconds; the earliest such moment counts."""
+        moment = timezone.now() + timedelta(seconds=max(0.0, seconds))
+        self.not_before = moment if self.not_before is None else min(self.not_before, moment)
+
+    def wait(self) -> None:
+        """Leave the delivery until its next poll or until a closed gate may be open."""
+        poll = self.parts().filter(status=PartStatus.SUBMITTED).aggregate(at=Min("next_poll_at"))["at"]
+        moments = [moment for moment in (poll, self.not_before) if moment is not None]
+        self.lease.update(next_action_at=min(moments) if moments else timezone.now() + timedelta(seconds=1))
+
+    def show_phase(self) -> None:
+        """Bring the delivery's word in line with its parts: sending, submitted or processing."""
+        parts = self.parts()
+        if parts.filter(status__in=[PartStatus.PLANNED, PartStatus.SENDING]).exists():
+            status = DeliveryStatus.SENDING
+        elif parts.filter(status=PartStatus.SUBMITTED, phase=RemoteStatus.RUNNING).exists():
+            status = DeliveryStatus.PROCESSING
+        elif parts.filter(status=PartStatus.SUBMITTED, phase=RemoteStatus.QUEUED).exists():
+            status = DeliveryStatus.SUBMITTED
+        else:
+            status = DeliveryStatus.PROCESSING
+        fields: dict[str, Any] = {} if self.delivery.attention_since is None else cleared_error()
+        if self.delivery.error_code and not fields:
+            fields = cleared_error()
+        if status != self.delivery.status or fields:
+            self.lease.update(status=status, **fields)
+
+    @staticmethod
+    def ref(part: Part) -> PartRef:
+        """A sent part as its connector sees it."""
+        return PartRef(
+            number=part.number,
+            job_id=part.job_id,
+            sent_at=part.sent_at,
+            lines=part.lines,
+            adds=part.adds,
+            removes=part.removes,
+            bytes=part.bytes,
+            md5=part.md5,
+            memory=part.memory,
+        )

@@ -1,0 +1,212 @@
+"""Sending parts: through the gates, bracketed by intents, and looked into when an answer was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from audsync_web.jobs import quotas
+from audsync_web.jobs.leases import CancelRequested
+from audsync_web.vendors.connectors.base import CannotTell, Found, Gate, Nothing, RemoteState
+from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, UnknownOutcome
+from audsync_web.vendors.faults import attention_fields
+from audsync_web.vendors.runtime import enter_gates
+from segments.publishing import SECOND_LOOK, read_intent
+
+from .journal import PartJournal
+from .models import DeliveryStatus, Part, PartStatus
+from .outcomes import store_state
+from .payload import Payload, drop_payload, make_payload
+from .run import Run
+from .splitting import split_part
+
+
+def holder_of(part: Part) -> str:
+    """How a part is named in gates."""
+    return f"part:{part.pk}"
+
+
+def send_next_part(run: Run) -> bool:
+    """Send the next planned part if the vendor's rules let it through now. True when one was sent."""
+    part = run.parts().filter(status=PartStatus.PLANNED).order_by("number").first()
+    if part is None or run.delivery.cancel_requested_at:
+        return False
+    gates = list(run.connector.gates(run.context()))
+    payload = make_payload(run.delivery, run.destination, part, run.connector)
+    try:
+        _refuse_too_many_waiting(run, gates)
+        enter_gates(gates, holder_of(part))
+    except NotYet as wait:
+        # The part's bytes stay on disk for the next try; only a slice that ends in a send drops them.
+        run.put_off(wait.retry_after or 1.0)
+        run.lease.update(details=wait.text)
+        return False
+    with _inside(gates, part):
+        _send(run, part, payload)
+    return True
+
+
+def _refuse_too_many_waiting(run: Run, gates: list[Gate]) -> None:
+    for gate in gates:
+        if gate.most_waiting is None:
+            continue
+        waiting = Part.objects.filter(quota_scope=run.connector.quota_scope, status=PartStatus.SUBMITTED).count()
+        if waiting >= gate.most_waiting:
+            raise NotYet(f"{waiting} jobs are waiting at the vendor, and it takes no more.", retry_after=30.0)
+
+
+@contextmanager
+def _inside(gates: list[Gate], part: Part) -> Iterator[None]:
+    """Stay inside the gates while the call runs; a gate for the whole vendor job is kept until the part has ended."""
+    try:
+        yield
+    finally:
+        for gate in gates:
+            quotas.stamp(gate.key)
+        part.refresh_from_db(fields=["status", "intent"])
+        unsettled = part.status == PartStatus.SUBMITTED or part.intent is not None
+        if not (unsettled and any(gate.exclusive == "job" for gate in gates)):
+            quotas.leave(holder_of(part))
+
+
+def _send(run: Run, part: Part, payload: Payload) -> None:
+    now = timezone.now()
+    part.status, part.sent_at, part.quota_scope = PartStatus.SENDING, now, run.connector.quota_scope
+    part.lines, part.wire_bytes, part.md5 = payload.lines, payload.bytes, payload.md5
+    part.intent = {"step": "send", "at": now.isoformat(), "detail": {}}
+    run.lease.check()
+    part.save(update_fields=["status", "sent_at", "quota_scope", "lines", "wire_bytes", "md5", "intent"])
+    if run.delivery.status != DeliveryStatus.SENDING or run.delivery.details:
+        run.lease.update(status=DeliveryStatus.SENDING, first_sent_at=run.delivery.first_sent_at or now, details="")
+    journal = PartJournal(run.lease, run.delivery, part)
+    try:
+        state = run.connector.send_part(run.context(), payload, journal)
+    except UnknownOutcome:
+        raise
+    except CancelRequested:
+        _take_back(part, PartStatus.SENDING)
+        raise
+    except TooLarge as error:
+        drop_payload(payload)
+        _after_too_large(run, part, error)
+        return
+    except ConnectorError:
+        # Nothing was done at the vendor: the intent has its outcome, and the part waits for its turn again.
+        _take_back(part, PartStatus.PLANNED)
+        raise
+    drop_payload(payload)
+    accept_state(run, part, state, wire=payload)
+
+
+def _take_back(part: Part, status: PartStatus) -> None:
+    if status == PartStatus.PLANNED:
+        Part.objects.filter(pk=part.pk).update(status=status, intent=None)
+
+
+def _after_too_large(run: Run, part: Part, error: TooLarge) -> None:
+    Part.objects.filter(pk=part.pk).update(status=PartStatus.PLANNED, intent=None)
+    if run.delivery.memory.get("whole_list") or not split_part(run, part):
+        raise error
+
+
+def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
+    """Store what the vendor answered to a send, once: the job's id is unique in its quota scope."""
+    try:
+        with transaction.atomic():
+            store_state(run, part, state)
+            if wire is not None:
+                _count_wire(run, wire)
+    except IntegrityError:
+        _ask_a_person(
+            run,
+            part,
+            CannotTell(
+                "The vendor answered with a job that belongs to another delivery.",
+                "Look at the vendor's own history, then retry the upload.",
+            ),
+        )
+
+
+def _count_wire(run: Run, payload: Payload) -> None:
+    now = timezone.now()
+    run.lease.update(
+        wire_lines=F("wire_lines") + payload.lines,
+        wire_bytes=F("wire_bytes") + payload.bytes,
+        last_sent_at=now,
+        attempts=0,
+    )
+
+
+def reconcile_open_part(run: Run) -> bool:
+    """Look into a part whose intent has no outcome. True when there was one."""
+    part = run.parts().filter(intent__isnull=False).order_by("number").first()
+    if part is None:
+        return False
+    payload = make_payload(run.delivery, run.destination, part, run.connector)
+    stored = part.intent or {}
+    claimed = _claimed(run, part)
+    found = run.connector.reconcile_part(run.context(), payload, read_intent(stored), claimed)
+    run.lease.update(last_looked_at=timezone.now())
+    if isinstance(found, Found):
+        drop_payload(payload)
+        accept_state(run, part, found.value, wire=payload)
+        _leave_if_ended(part)
+    elif isinstance(found, Nothing):
+        _nothing_there(run, part, stored)
+    else:
+        _ask_a_person(run, part, found)
+    return True
+
+
+def _claimed(run: Run, part: Part) -> frozenset[str]:
+    """Vendor jobs of the same quota scope that other parts hold, young enough to be mistaken for this one."""
+    since = timezone.now() - timedelta(days=31)
+    rows = Part.objects.filter(quota_scope=run.connector.quota_scope, sent_at__gte=since).exclude(pk=part.pk)
+    return frozenset(rows.exclude(job_id="").order_by("-pk").values_list("job_id", flat=True)[:10_000])
+
+
+def _leave_if_ended(part: Part) -> None:
+    part.refresh_from_db(fields=["status"])
+    if part.status != PartStatus.SUBMITTED:
+        quotas.leave(holder_of(part))
+
+
+def _nothing_there(run: Run, part: Part, stored: dict[str, Any]) -> None:
+    """Only when two looks, far enough apart, have found nothing is the call made again."""
+    now = timezone.now()
+    seen = parse_datetime(stored.get("nothing_at", ""))
+    if seen is None:
+        Part.objects.filter(pk=part.pk).update(intent=stored | {"nothing_at": now.isoformat()})
+        _look_again(run, SECOND_LOOK.total_seconds())
+    elif now - seen < SECOND_LOOK:
+        _look_again(run, (seen + SECOND_LOOK - now).total_seconds())
+    else:
+        Part.objects.filter(pk=part.pk).update(intent=None, status=PartStatus.PLANNED)
+        quotas.leave(holder_of(part))
+
+
+def _look_again(run: Run, seconds: float) -> None:
+    run.goes_on = False
+    run.lease.update(
+        details="Checking with the vendor before anything is sent again.",
+        next_action_at=timezone.now() + timedelta(seconds=seconds),
+    )
+
+
+def _ask_a_person(run: Run, part: Part, unclear: CannotTell) -> None:
+    run.goes_on = False
+    run.lease.update(
+        status=DeliveryStatus.NEEDS_ATTENTION,
+        error_code="outcome_unknown",
+        error_text=unclear.text,
+        next_step=unclear.next_step,
+        next_action_at=timezone.now() + timedelta(minutes=15),
+        **attention_fields(run.delivery),
+    )

@@ -1,0 +1,21 @@
+"""Celery's entries to inspection and delivery."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from audsync_web.jobs.engine import run_slice
+
+from . import delivery, inspection
+
+
+@shared_task(name="uploads.inspect", ignore_result=True)
+def inspect(pk: str) -> None:
+    """Inspect one upload if it is due."""
+    run_slice("uploads.inspection", pk, inspection.advance, inspection.crashed)
+
+
+@shared_task(name="uploads.deliver", ignore_result=True)
+def deliver(pk: str) -> None:
+    """Advance one delivery if it is due."""
+    run_slice("uploads.delivery", pk, delivery.advance, delivery.crashed)
