@@ -50,16 +50,24 @@ def guessed_encoding(sample: bytes) -> str:
     return "Latin-1"
 
 
-def refuse_foreign(first: bytes) -> None:
-    """Refuse a file whose first bytes say that it is no text, or text in UTF-16."""
+def refuse_binary(first: bytes) -> None:
+    """Refuse a file whose first four bytes say that it is no text."""
     for mark, what in _FOREIGN:
         if first.startswith(mark):
             raise FileRefused("not_text", f"The file is {what}, not a CSV file. Export it as CSV in UTF-8.")
-    name = guessed_encoding(first[:4096])
-    if name != "Latin-1":
-        raise FileRefused(
-            "not_utf8", f"The file looks like {name}, not UTF-8. Save it as UTF-8, or upload it with encoding=utf-16."
-        )
+
+
+def refuse_marked(first: bytes) -> None:
+    """Refuse a file whose first four bytes are the byte-order mark of UTF-16 or UTF-32."""
+    for mark, name in _MARKS:
+        if first.startswith(mark):
+            raise looks_like(name)
+
+
+def looks_like(name: str) -> FileRefused:
+    """The refusal of a file in an encoding that is recognised and was not named."""
+    hint = f"Save it as UTF-8, or upload it with encoding={name.lower()}."
+    return FileRefused("not_utf8", f"The file looks like {name}, not UTF-8. {hint}")
 
 
 class Decoder:
@@ -95,7 +103,8 @@ class Decoder:
     def _start(self, block: bytes) -> bytes:
         self._started = True
         if self._is_utf8:
-            refuse_foreign(block)
+            refuse_binary(block)
+            refuse_marked(block)
             if block.startswith(codecs.BOM_UTF8):
                 self.byte_order_mark = True
                 return block[len(codecs.BOM_UTF8) :]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from audsync_web.vendors.connectors.identifiers import KINDS, IdentifierRule, kind_of_header
-from uploads.engine.decoding import Decoder, LineEnds
+from uploads.engine.decoding import Decoder, LineEnds, looks_like
 from uploads.engine.refusal import ONE_COLUMN, FileRefused
 from uploads.engine.rows import MAX_LINE, TRIM, Incomplete, read_record
 from uploads.engine.scanning import Rejected, Scan, Scanner
@@ -49,11 +49,11 @@ class RowReader:
     What is held never exceeds one unit and two records, whatever the file looks like.
     """
 
-    def __init__(self, options: CheckOptions, *, keep: bool = False, block_wise: bool = True, unit: int = UNIT) -> None:
+    def __init__(self, options: CheckOptions, *, keep: bool = False, block_wise: bool = True) -> None:
         self._options = options
         self._keep = keep
         self._block_wise = block_wise
-        self._unit = unit
+        self._unit = UNIT
         self._decoder = Decoder(options.encoding)
         self._line_ends = LineEnds()
         self._pending: list[bytes] = []
@@ -166,6 +166,8 @@ class RowReader:
 
     def _accept_header(self, fields: list[str], problem: str) -> None:
         options = self._options
+        if any("\0" in field for field in fields):
+            raise looks_like("UTF-16")
         if problem:
             raise FileRefused(
                 "no_header", "The first line has a quotation mark that is not closed. Correct the header."
