@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
@@ -41,6 +42,8 @@ from audsync_web.vendors.connectors.mediarithmics.imports import import_name
 
 from .contract import ConnectorContract
 from .fakes import (
+    Canned,
+    CannedServer,
     FilePayload,
     MiniEngine,
     RecordingJournal,
@@ -126,7 +129,7 @@ def planned(
 
 def remember(part: FilePayload, state: RemoteState) -> RemoteState:
     """What the product's engine does with a state's memory."""
-    part.memory.update(state.memory)
+    part.memory = {**part.memory, **state.memory}
     return state
 
 
@@ -276,6 +279,15 @@ def test_lists_and_counters_are_read_in_every_form(box: Sandbox, switches: dict[
     assert clean(box)
 
 
+def test_a_list_that_knows_no_paging_ends(box: Sandbox):
+    segment = {"id": 7, "technical_name": "another", "type": "USER_LIST"}
+    answer = json.dumps({"status": "ok", "count": 1, "data": [segment]}).encode()
+    with CannedServer(Canned(200, answer)) as server:
+        config = replace(connect(box, pageSize=1).config, base_url=server.url)
+        assert MediarithmicsConnector(config, services(box.context.clock)).find_segment(segment_spec()) is None
+        assert len(server.requests) == 2
+
+
 # --- segments
 
 
@@ -336,7 +348,7 @@ def test_renaming_changes_the_display_name_only(box: Sandbox):
     assert clean(box)
 
 
-def test_the_segment_is_read_again_before_a_run(box: Sandbox):
+def test_the_segment_is_read_again_before_every_file(box: Sandbox):
     connector = connect(box)
     delivery, parts = planned(box, connector)
     paused = replace(delivery, segment=replace(delivery.segment, remote_id="90002"))

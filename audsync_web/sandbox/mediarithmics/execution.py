@@ -148,7 +148,7 @@ class Machine:
             if minutes is None:
                 segment.members.pop(key, None)
             else:
-                segment.members[key] = at + minutes * 60 if minutes else 0.0
+                segment.put(key, at + minutes * 60 if minutes else 0.0)
 
     def _take(self, switch: str) -> bool:
         return self._faults.take(f"mediarithmics.{switch}")

@@ -76,12 +76,15 @@ class ImportCalls:
     # -- executions
 
     def create_execution(self, request: Request, grant: Grant, dm: str, imp: str) -> Response:
-        datamart, found = self.world.datamart(grant, dm), self._import(grant, dm, imp)
-        self._check_media_type(request, found)
-        self._note_pace(request, datamart, found)
+        with self.world.lock:
+            datamart, found = self.world.datamart(grant, dm), self._import(grant, dm, imp)
+            self._check_media_type(request, found)
+            self._note_pace(request, datamart, found)
+            rules = self._rules(datamart)
         refused = ""
         try:
-            reading = self._read(request, datamart, found)
+            read = read_csv if found.values["mime_type"] == "TEXT_CSV" else read_ndjson
+            reading = read(_file_blocks(request), rules)
         except BadFile as error:
             request.violate(f"bad file: {error}")
             if error.status != 400 or not self.world.on("bad_file_fails_job"):
@@ -89,8 +92,9 @@ class ImportCalls:
             reading, refused = FileReading(), str(error)
         for text in sorted(reading.broken):
             request.violate(text)
-        execution = self.world.machine.start(self.world.next_id(), found, grant.organisation_id, reading, refused)
-        return one(self.world.more(execution.shown()))
+        with self.world.lock:
+            execution = self.world.machine.start(self.world.next_id(), found, grant.organisation_id, reading, refused)
+            return one(self.world.more(execution.shown()))
 
     def _check_media_type(self, request: Request, found: Import) -> None:
         wanted = MEDIA_TYPES[found.values["mime_type"]]
@@ -112,16 +116,14 @@ class ImportCalls:
         if request.length is None:
             request.violate("body without Content-Length")
 
-    def _read(self, request: Request, datamart: Datamart, found: Import) -> FileReading:
-        rules = Rules(
+    def _rules(self, datamart: Datamart) -> Rules:
+        return Rules(
             {segment.id: str(segment.values["type"]) for segment in datamart.segments.values()},
             {str(s.values.get("technical_name")): s.id for s in datamart.segments.values()},
             frozenset(str(c["compartment_id"]) for c in datamart.compartments),
             datamart.default_compartment,
             self.world.on("lax_fields"),
         )
-        read = read_csv if found.values["mime_type"] == "TEXT_CSV" else read_ndjson
-        return read(_file_blocks(request), rules)
 
     def list_executions(self, request: Request, grant: Grant, dm: str, imp: str) -> Response:
         executions = list(self._import(grant, dm, imp).executions)

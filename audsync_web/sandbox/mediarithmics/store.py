@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from .commands import Command
@@ -34,6 +35,8 @@ class Segment:
     created_at: datetime
     values: dict[str, Any]
     members: dict[str, float] = field(default_factory=dict)
+    next_end: float = inf
+    """No member leaves before this epoch second, so that a look at a large segment need not go through all of them."""
 
     def shown(self) -> dict[str, Any]:
         """The segment as M8 to M10 answer it."""
@@ -48,9 +51,16 @@ class Segment:
 
     def expire(self, now: float) -> None:
         """Drop the members whose time has passed (emulator rule 16)."""
-        ended = [key for key, end in self.members.items() if end and end <= now]
-        for key in ended:
-            del self.members[key]
+        if now < self.next_end:
+            return
+        self.members = {key: end for key, end in self.members.items() if not end or end > now}
+        self.next_end = min((end for end in self.members.values() if end), default=inf)
+
+    def put(self, key: str, end: float) -> None:
+        """Put a user in, or refresh one who is; `end` 0 is for ever."""
+        self.members[key] = end
+        if end:
+            self.next_end = min(self.next_end, end)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from audsync_web.sandbox.framework import Context, Request, Response
@@ -19,7 +20,8 @@ OTHER_TOKEN = "demo-mediarithmics-other-organisation"  # noqa: S105  # a name in
 class World:
     """A demo organisation with one data mart, and a second one that the demo token has no rights on."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, lock: AbstractContextManager[bool | None]) -> None:
+        self.lock = lock
         self.clock = context.clock
         self._faults = context.faults
         self._last_id = 5000
@@ -45,6 +47,11 @@ class World:
         feed = {"feed_type": "FILE_IMPORT"} if kind == "USER_LIST" else {}
         found = Segment(number, "1471", "612", self.clock.now(), {**values, **more, **feed})
         self.datamarts["1471"].segments[number] = found
+
+    def advance(self) -> None:
+        """Bring every job to where the clock has it."""
+        with self.lock:
+            self.machine.advance(self.datamarts.values())
 
     def next_id(self) -> str:
         """A new id, in digits."""

@@ -61,15 +61,17 @@ class Api:
 
     def pages(self, path: str, values: Values, **params: str) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page; ends rightly with and without `total` (M-U4)."""
-        asked, first = int(self._settings["pageSize"]), 0
+        asked, first, before = int(self._settings["pageSize"]), 0, None
         while True:
             paging = {**params, "first_result": first, "max_results": asked}
             reply = self._client.read("GET", path, values=values, params=paging, headers=self._headers)
             items = _unwrapped(reply, effect=False)
             if not isinstance(items, list):
                 raise Permanent("The vendor answered with something other than a list.", code="bad_answer")
+            if items == before:
+                return  # a list that knows no paging gives its first page for ever
             yield from (item for item in items if isinstance(item, dict))
-            first += len(items)
+            first, before = first + len(items), items
             total = integer(reply.object().get("total"))
             size = min(asked, integer(reply.object().get("max_results")) or asked)
             if not items or (total is not None and first >= total) or (total is None and len(items) < size):

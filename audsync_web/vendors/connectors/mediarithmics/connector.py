@@ -232,7 +232,7 @@ class MediarithmicsConnector(Connector):
             wrap = shape.wrap(op, 0) if lines else None
             size += lines * (len(wrap.prefix) + len(wrap.suffix) + mean_bytes + 1) if wrap else 0
         parts = max(-(-totals.sent // settings["maxPartLines"]), -(-int(size) // settings["maxPartBytes"]))
-        calls = (3 + 3 * parts) if parts else 0
+        calls = (2 + 4 * parts) if parts else 0
         waits = parts * (self._first_looks() if parts else 0.0)
         seconds = calls / settings["requestsPerSecond"] + waits
         return Estimate(parts, int(size), totals.sent, calls, seconds, ("The vendor names no processing speed.",))
@@ -255,11 +255,10 @@ class MediarithmicsConnector(Connector):
         standing = self._standing(delivery, part)
         if standing is not None:
             return standing
+        self._segments.feedable(delivery.segment.remote_id)
         memory = dict(delivery.memory)
-        if not memory.get("import_id"):
-            self._segments.feedable(delivery.segment.remote_id)
-            self._open_import(delivery, memory, journal)
-        elif memory.get("import_files", 0) >= self.config.settings["maxExecutionsPerImport"]:
+        full = memory.get("import_files", 0) >= self.config.settings["maxExecutionsPerImport"]
+        if full or not memory.get("import_id"):
             self._open_import(delivery, memory, journal)
         try:
             return self._execute(delivery, part, memory, journal)
