@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import responses
 
-from audsync_web.vendors.connectors import client as client_module
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import (
     AuthenticationFailed,
@@ -131,7 +130,7 @@ def test_a_vendors_words_are_cut_and_secrets_struck_out(vendor: responses.Reques
 
 
 def test_a_read_is_tried_three_times_when_the_vendor_hangs_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(client_module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("audsync_web.vendors.connectors.client.time.sleep", lambda seconds: None)
     with CannedServer(Canned(drop=True)) as server:
         with pytest.raises(Transient):
             make(server.url).read("GET", "/thing")

@@ -155,7 +155,7 @@ class CsvBody:
                 raise Refused(400, "invalid CSV row: expected exactly one value")
             if odd:
                 self.bad_rows = "invalid CSV row: expected exactly one value"
-        if b" " in lines and any(edge in lines for edge in (b"\n ", b" \n", b" \r\n")):
+        if lines.startswith(b" ") or any(edge in lines for edge in (b"\n ", b" \n", b" \r\n")):
             self._note("sent a value with outer space")
         if b"\x00" in lines or b"\t" in lines:
             self._note("sent a control character")
