@@ -280,7 +280,7 @@ def test_what_the_vendor_says_about_a_person_is_cut_out():
         config = account_config(AcousticConnector, server.url, {"authKey": "k"})
         with pytest.raises(Permanent) as refused:
             AcousticConnector(config, services()).remove_identity("email", EMAIL)
-    assert refused.value.vendor_text == "bad value … for you"
+    assert refused.value.vendor_text == "bad value ••• for you"
 
 
 def test_no_value_reaches_the_ledger_or_a_log(box: Sandbox, caplog: pytest.LogCaptureFixture):

@@ -69,6 +69,7 @@ class AcousticConnector(Connector, IdentityConnector):
             pace=self._pace,
             describe=_describe,
             throttled=self._throttled,
+            secrets=(config.credentials["authKey"],),
         )
 
     # --- keys and the account (spec section 2)
@@ -173,7 +174,7 @@ class AcousticConnector(Connector, IdentityConnector):
     def identifiers_of(self, x1_id: str) -> Identity | None:
         """`GET /v1/identity/{x1Id}`, with an endpoint-level key only; 400, 404 and `[]` mean not found."""
         self._need_endpoint_key()
-        with self._explained():
+        with self._explained(x1_id):
             reply = self._client.read(
                 "GET", ONE_IDENTITY, values={"x1_id": x1_id}, headers=self._headers, accept=NOT_FOUND
             )
@@ -239,12 +240,12 @@ class AcousticConnector(Connector, IdentityConnector):
 
     @contextmanager
     def _explained(self, value: str = "") -> Iterator[None]:
-        """Keep the key and the person's `value` out of what Exchange says, and say what its 403 means (section 2.1)."""
+        """Keep the person's `value` out of what Exchange says, and say what its 403 means (section 2.1)."""
         try:
             yield
         except ConnectorError as error:
-            for secret in filter(None, (value, self.config.credentials["authKey"])):
-                error.vendor_text = error.vendor_text.replace(secret, "…")
+            if value:
+                error.vendor_text = error.vendor_text.replace(value, "•••")
             if error.status == 403:
                 error.next_step = "Check the key's level, and the endpoint id where the account's key is used."
             raise

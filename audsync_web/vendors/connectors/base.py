@@ -116,6 +116,8 @@ class SegmentRef:
     published: bool
     created_at: datetime | None
     memory: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The destination's options as they are now; `SegmentSpec.options` are those it was created with."""
 
 
 # --- deliveries and parts ------------------------------------------------------------------------------------------
@@ -451,6 +453,8 @@ class Connector(ABC):
     identifier_rules: ClassVar[Mapping[str, IdentifierRule]]
     """Identifier kinds the account can be fed with, each with the vendor's rule (often `KINDS[kind].rule`)."""
     fields: ClassVar[tuple[Field, ...]]
+    destination_fields: ClassVar[tuple[Field, ...]] = ()
+    """Options of one destination, in the group `settings`: what `SegmentSpec.options` and `SegmentRef.options` hold."""
 
     def __init__(self, config: AccountConfig, services: Services) -> None:
         self.config = config

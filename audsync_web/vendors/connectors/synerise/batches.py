@@ -1,0 +1,120 @@
+"""Profile batches: one call a part, answers by row, one second try in smaller pieces (spec sections 4.2 and 7.8–7.11).
+
+A batch is an upsert, so sending it again after a lost answer does no harm and, unlike a look at the profiles, tells
+which rows were refused: reconciliation answers that nothing is there, and the engine sends it once more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audsync_web.vendors.connectors.base import (
+    DeliveryContext,
+    Journal,
+    PartPayload,
+    Refusal,
+    RemoteState,
+    RemoteStatus,
+)
+
+from .session import Session
+from .wire import BatchAnswer, read_batch_answer
+
+BATCH = "/v4/clients/batch"
+READ_HERE = (400, 409, 413, 422)
+"""Refusals of the body, which may name rows; rights, pace and outages are the client's."""
+TIMEOUT = 60.0
+
+
+class Batches:
+    """Sends finished parts as batches."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def send(self, part: PartPayload, journal: Journal) -> BatchAnswer:
+        """The part as it is; where the vendor took nothing of it, once more without its bad rows or in halves."""
+        with part.open() as stream:
+            body = stream.read()
+        first = self._call(body, part.lines)
+        if first.taken:
+            return first
+        items: list[Any] = json.loads(body)
+        good = [row for row in range(len(items)) if row not in first.refused]
+        middle = (len(good) + 1) // 2
+        pieces = [good] if first.refused else [good[:middle], good[middle:]]
+        return self._pieces(items, [piece for piece in pieces if piece], first, journal)
+
+    def _pieces(
+        self, items: Sequence[Any], pieces: Sequence[Sequence[int]], first: BatchAnswer, journal: Journal
+    ) -> BatchAnswer:
+        refused = dict(first.refused)
+        taken, said = False, first.said
+        for number, rows in enumerate(pieces):
+            journal.intend("batch", piece=number)
+            body = json.dumps([items[row] for row in rows], ensure_ascii=False, separators=(",", ":")).encode()
+            answer = self._call(body, len(rows))
+            journal.settle()
+            taken = taken or answer.taken
+            said = answer.said or said
+            for place, row in enumerate(rows):
+                if place in answer.refused or not answer.taken:
+                    refused[row] = answer.refused.get(place, f"refused with status {answer.status}")
+        return BatchAnswer(taken, first.status, dict(sorted(refused.items())), said)
+
+    def _call(self, body: bytes, items: int) -> BatchAnswer:
+        reply = self._session.effect("POST", BATCH, data=body, accept=READ_HERE, timeout=TIMEOUT)
+        return read_batch_answer(reply, items, "" if reply.ok else self._session.client.said(reply))
+
+
+def to_memory(answer: BatchAnswer) -> dict[str, Any]:
+    """An answer as the part's memory keeps it, until its other calls are done."""
+    return {
+        "taken": answer.taken,
+        "status": answer.status,
+        "refused": [[row, why] for row, why in answer.refused.items()],
+        "said": answer.said,
+    }
+
+
+def from_memory(stored: Mapping[str, Any]) -> BatchAnswer:
+    """The answer that `to_memory` kept."""
+    refused = {int(row): str(why) for row, why in stored.get("refused", ())}
+    return BatchAnswer(bool(stored["taken"]), int(stored["status"]), refused, str(stored.get("said", "")))
+
+
+def state_of(part: PartPayload, answer: BatchAnswer, details: str = "") -> RemoteState:
+    """A batch is acknowledged once good items are queued; 202 and 207 mean queued, not applied (section 7.9)."""
+    refusals = [Refusal(row, why) for row, why in answer.refused.items()]
+    if not answer.taken:
+        return RemoteState(
+            RemoteStatus.FAILED,
+            raw=str(answer.status),
+            accepted=0,
+            refused=part.lines,
+            details=f"Synerise refused the whole batch with status {answer.status}. {answer.said}".strip(),
+            next_step="Correct what it complains about, then retry.",
+            refusals=refusals,
+        )
+    word = "partly queued" if answer.refused else "queued"
+    return RemoteState(
+        RemoteStatus.SUCCEEDED,
+        raw=f"{answer.status} {word}",
+        accepted=part.lines - len(answer.refused),
+        refused=len(answer.refused),
+        refusals=refusals,
+        details=details or None,
+    )
+
+
+def unsampled(delivery: DeliveryContext, part: PartPayload, refused: Mapping[int, str]) -> dict[str, list[str]]:
+    """For the part's memory: refused members that stand in the delivery's sample, and so need not be read back."""
+    sample = delivery.memory.get("sample") or {}
+    chosen = {*sample.get("added", ()), *sample.get("removed", ())}
+    if not refused or not chosen:
+        return {}
+    rows = part.rows()
+    found = [rows[row][1] for row in refused if row < len(rows) and rows[row][1] in chosen]
+    return {"unsampled": found} if found else {}

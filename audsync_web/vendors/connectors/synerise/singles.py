@@ -1,0 +1,95 @@
+"""Members one by one: unassign those who left, and assign where tags are not written in batches (spec section 4.2).
+
+A cursor is kept in the part's memory, so that a killed worker goes on where it was. Every call may be repeated: a tag
+that is there stays there, and 404 means done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from audsync_web.vendors.connectors.base import Clock, Journal, PartPayload
+from audsync_web.vendors.connectors.errors import NotYet, Permanent, Transient
+
+from .profiles import Profiles
+
+STEP = 10
+"""Members between two stored cursors."""
+SLICE = timedelta(seconds=60)
+"""Then the part is left and taken up again, so that a worker is not held for as long as the pace takes."""
+LOOK_AGAIN = 5.0
+
+Act = Callable[[int, str], str]
+"""One member by row and identifier; answers why it was refused, or nothing."""
+
+
+class Singles:
+    """Walks the rows of a small part."""
+
+    def __init__(self, profiles: Profiles, clock: Clock) -> None:
+        self._profiles = profiles
+        self._clock = clock
+
+    def walk(self, part: PartPayload, journal: Journal, step: str, act: Act) -> dict[int, str]:
+        """Do `act` for each row from the stored cursor on; answers the refused rows with the reason."""
+        rows = part.rows()
+        done, refused = int(part.memory.get("cursor", 0)), refused_rows(part.memory)
+        started = self._clock.now()
+        while done < len(rows):
+            if self._clock.now() - started > SLICE:
+                raise NotYet("Going on with the next members in a moment.", retry_after=1.0)
+            journal.intend(step, cursor=done)
+            try:
+                for row in range(done, min(done + STEP, len(rows))):
+                    why = act(row, rows[row][1])
+                    if why:
+                        refused[row] = why
+                    done = row + 1
+            except Transient:
+                journal.settle(part=_progress(done, refused))
+                raise
+            journal.settle(part=_progress(done, refused))
+            journal.alive()
+        return refused
+
+    def unassign(self, kind: str, value: str, tag_id: int) -> str:
+        """Take the tag from the member's profile; one without a profile has no tag either."""
+        try:
+            profile = self._profiles.find(kind, value)
+        except Permanent as error:
+            return _row_fault(error)
+        if profile is not None:
+            self._profiles.unassign(profile.profile_id, tag_id)
+        return ""
+
+    def assign(self, kind: str, value: str, tag: tuple[int, str], queued_at: datetime, patience: timedelta) -> str:
+        """Give the member's profile the tag; a new profile may take some minutes to appear after its batch."""
+        try:
+            profile = self._profiles.find(kind, value)
+        except Permanent as error:
+            return _row_fault(error)
+        if profile is None:
+            if self._clock.now() - queued_at < patience:
+                raise NotYet("Waiting for new profiles to appear at Synerise.", retry_after=LOOK_AGAIN)
+            return "its profile did not appear at Synerise"
+        if tag[1] in profile.tags or self._profiles.assign(profile.profile_id, tag[0]):
+            return ""
+        return "Synerise did not take the tag for its profile"
+
+
+def refused_rows(memory: Mapping[str, Any]) -> dict[int, str]:
+    """Rows that were refused so far, from the part's memory."""
+    return {int(row): str(why) for row, why in memory.get("refused", ())}
+
+
+def _progress(done: int, refused: Mapping[int, str]) -> dict[str, Any]:
+    return {"cursor": done, "refused": [[row, why] for row, why in refused.items()]}
+
+
+def _row_fault(error: Permanent) -> str:
+    """A fault that belongs to the identifier alone; any other stops the part."""
+    if error.code == "bad_path" or error.status == 400:
+        return "Synerise cannot be asked for this identifier"
+    raise error
