@@ -9,12 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 
+import numpy as np
+
 BAD_HEADER = "invalid CSV header: expected exactly one column"
 TOO_LARGE = "file size exceeds maximum allowed size"
 
 LONGEST_LINE = 1024 * 1024
 IN_MEMORY = 4 * 1024 * 1024
 MARK = codecs.BOM_UTF8
+LINE_FEED = 10
 
 
 class Refused(Exception):
@@ -117,10 +120,14 @@ class CsvBody:
             self._lines += 1
             self._crlf_lines += first.endswith(b"\r")
             self._check_header(first)
-        rows = lines.count(b"\n")
-        self._lines += rows
-        self._crlf_lines += lines.count(b"\r\n")
-        self.records += rows - self._blank_lines(lines)
+        ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == LINE_FEED)
+        self._lines += len(ends)
+        # A search for two bytes costs as much as the MD5, so each stands behind a search for one.
+        crlf = lines.count(b"\r\n") if b"\r" in lines else 0
+        self._crlf_lines += crlf
+        if lines.startswith(b"\n") or bool((np.diff(ends) == 1).any()) or (crlf and _has_blank_crlf(lines)):
+            self.records -= self._blank_lines(lines)
+        self.records += len(ends)
         self._check_values(lines)
 
     def _check_header(self, line: bytes) -> None:
@@ -140,8 +147,6 @@ class CsvBody:
                 raise Refused(400, "invalid CSV header: expected provider_id")
 
     def _blank_lines(self, lines: bytes) -> int:
-        if b"\n\n" not in lines and b"\n\r\n" not in lines and not lines.startswith((b"\n", b"\r\n")):
-            return 0
         self._note("sent a blank line")
         if not self.rules.blank_lines:
             raise Refused(400, "invalid CSV: blank line")
@@ -155,10 +160,15 @@ class CsvBody:
                 raise Refused(400, "invalid CSV row: expected exactly one value")
             if odd:
                 self.bad_rows = "invalid CSV row: expected exactly one value"
-        if lines.startswith(b" ") or any(edge in lines for edge in (b"\n ", b" \n", b" \r\n")):
+        edges = (b"\n ", b" \n", b" \r\n")
+        if b" " in lines and (lines.startswith(b" ") or any(edge in lines for edge in edges)):
             self._note("sent a value with outer space")
         if b"\x00" in lines or b"\t" in lines:
             self._note("sent a control character")
+
+
+def _has_blank_crlf(lines: bytes) -> bool:
+    return lines.startswith(b"\r\n") or b"\n\r\n" in lines
 
 
 def _values(line: bytes) -> int:
