@@ -349,7 +349,7 @@ class MiniEngine:
                 if found is None:
                     continue
                 state = found
-            journal.settle()
+            journal.settle(part=state.memory)
             self.claimed.add(state.job_id)
             return state
         raise AssertionError(f"sent {self.most_sends} times without an outcome")
@@ -373,6 +373,7 @@ class MiniEngine:
             waited = (self.clock.now() - sent_at).total_seconds()
             self.advance(max(1.0, self.connector.next_poll(waited, polls)))
             state = self.connector.poll_part(delivery, part.ref(state, sent_at))
+            _writable(part.memory).update(state.memory)
             polls += 1
         return state
 

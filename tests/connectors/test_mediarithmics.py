@@ -450,8 +450,8 @@ def test_a_chosen_priority_is_sent_with_the_import(box: Sandbox):
     assert state_of(box)["imports"][0]["priority"] == "HIGH"
 
 
-def test_an_import_takes_no_more_files_than_set(box: Sandbox):
-    connector = connect(box, maxPartLines=10, maxExecutionsPerImport=3)
+def test_an_import_takes_no_more_executions_than_set_even_if_every_file_is_sent_twice(box: Sandbox):
+    connector = connect(box, maxPartLines=10, maxExecutionsPerImport=4)
     delivery, parts = planned(box, connector)
     MiniEngine(connector, box.context.clock.advance).deliver(delivery, parts)
     assert [i["name"] for i in state_of(box)["imports"]] == [import_name(delivery, 1), import_name(delivery, 2)]
@@ -532,6 +532,20 @@ def test_a_worker_killed_after_the_import_was_made_uses_it_again(box: Sandbox):
     assert clean(box)
 
 
+def test_a_worker_killed_right_after_the_answer_finds_its_execution(box: Sandbox):
+    connector = connect(box)
+    delivery, parts = planned(box, connector)
+    journal = RecordingJournal(box.context.clock, {}, {})
+    posted = connector.send_part(delivery, parts[0], journal)
+    assert journal.intent is not None, "stands until the state is stored"
+    context = replace(delivery, memory=dict(journal.delivery))
+    found = connector.reconcile_part(context, parts[0], journal.intent, frozenset())
+    assert isinstance(found, Found)
+    assert found.value.job_id == posted.job_id
+    assert found.value.memory == posted.memory
+    assert isinstance(connector.reconcile_part(context, parts[0], journal.intent, frozenset({posted.job_id})), Nothing)
+
+
 def test_an_execution_from_before_our_start_is_not_taken_for_ours(box: Sandbox):
     connector = connect(box)
     delivery, parts = planned(box, connector)
@@ -563,7 +577,7 @@ def test_a_part_whose_execution_stands_is_not_posted_again(box: Sandbox):
     delivery, parts = planned(box, connector)
     engine = MiniEngine(connector, box.context.clock.advance)
     first = engine.send(delivery, parts[0])
-    again = engine.send(delivery, parts[0])  # the worker died after the journal and before the part's row was saved
+    again = engine.send(delivery, parts[0])  # as a worker does that does not know of the first sending
     assert again.job_id == first.job_id
     engine.follow(delivery, parts[0], again)
     assert engine.send(delivery, parts[0]).status is RemoteStatus.SUCCEEDED

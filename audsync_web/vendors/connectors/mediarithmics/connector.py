@@ -257,18 +257,22 @@ class MediarithmicsConnector(Connector):
             return standing
         self._segments.feedable(delivery.segment.remote_id)
         memory = dict(delivery.memory)
-        full = memory.get("import_files", 0) >= self.config.settings["maxExecutionsPerImport"]
-        if full or not memory.get("import_id"):
-            self._open_import(delivery, memory, journal)
+        if not memory.get("import_id") or memory.get("import_number") != self._import_number(part):
+            self._open_import(delivery, memory, self._import_number(part), journal)
         try:
-            return self._execute(delivery, part, memory, journal)
+            return self._execute(delivery, part, memory["import_id"], journal)
         except RemoteMissing:
             # Section 3: an import that is gone is made anew, once.
-            if memory.get("import_replaced"):
+            if memory.get("import_renewals"):
                 raise
-            memory["import_replaced"] = True
-            self._open_import(delivery, memory, journal)
-            return self._execute(delivery, part, memory, journal)
+            memory["import_renewals"] = 1
+            self._open_import(delivery, memory, self._import_number(part), journal)
+            return self._execute(delivery, part, memory["import_id"], journal)
+
+    def _import_number(self, part: PartPayload) -> int:
+        """1, until a delivery has more files than one import may take; each file may be sent a second time."""
+        files = max(1, int(self.config.settings["maxExecutionsPerImport"]) // 2)
+        return 1 + (part.number - 1) // files
 
     def _standing(self, delivery: DeliveryContext, part: PartPayload) -> RemoteState | None:
         known = [str(number) for number in part.memory.get("executions", ())]
@@ -277,27 +281,20 @@ class MediarithmicsConnector(Connector):
         ended_badly = state is not None and state.status.is_final and state.status is not RemoteStatus.SUCCEEDED
         return None if ended_badly else state
 
-    def _open_import(self, delivery: DeliveryContext, memory: dict[str, Any], journal: Journal) -> None:
+    def _open_import(self, delivery: DeliveryContext, memory: dict[str, Any], number: int, journal: Journal) -> None:
         """M1, after a look by our unique name: an import whose answer was lost is taken up (rule 16)."""
-        number = int(memory.get("import_number", 0)) + 1
-        name = import_name(delivery, number)
+        name = import_name(delivery, number, memory.get("import_renewals", 0))
         journal.intend("document_import", name=name)
         content_type = self.line_format(delivery).content_type
         import_id = self._imports.named(name) or self._imports.create(name, content_type)
-        memory |= {"import_id": import_id, "import_number": number, "import_files": 0}
+        memory |= {"import_id": import_id, "import_number": number}
         journal.settle(delivery=memory)
 
-    def _execute(
-        self, delivery: DeliveryContext, part: PartPayload, memory: dict[str, Any], journal: Journal
-    ) -> RemoteState:
-        """M4."""
-        import_id = memory["import_id"]
+    def _execute(self, delivery: DeliveryContext, part: PartPayload, import_id: str, journal: Journal) -> RemoteState:
+        """M4. The intent stands until the answer's state is stored, so that nothing can be lost in between."""
         journal.intend("execution", import_id=import_id)
         found = self._imports.post(import_id, part, self.line_format(delivery).content_type, journal)
-        memory["import_files"] = memory.get("import_files", 0) + 1
-        state = self._imports.adopted(found, part, import_id)
-        journal.settle(part=state.memory, delivery=memory)
-        return state
+        return self._imports.adopted(found, part, import_id)
 
     # -- looking (M5 to M7)
 
@@ -305,7 +302,7 @@ class MediarithmicsConnector(Connector):
         self, delivery: DeliveryContext, part: PartPayload, intent: Intent, claimed: frozenset[str]
     ) -> Found[RemoteState] | Nothing | CannotTell:
         """Rules 15 and 16: an execution of our own import, created since our start, that nobody holds, is ours."""
-        name = str(intent.detail.get("name") or import_name(delivery, 1))
+        name = str(intent.detail.get("name") or import_name(delivery, self._import_number(part)))
         import_id = str(intent.detail.get("import_id") or delivery.memory.get("import_id") or "")
         import_id = import_id or self._imports.named(name)
         held = claimed | {str(number) for number in part.memory.get("executions", ())}

@@ -50,7 +50,14 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("maxPartLines", "Most lines a file", "integer", default=500_000, minimum=1, advanced=True),
     Field(
-        "maxExecutionsPerImport", "Most files an import", "integer", default=200, minimum=1, maximum=200, advanced=True
+        "maxExecutionsPerImport",
+        "Most executions an import",
+        "integer",
+        default=200,
+        minimum=1,
+        maximum=200,
+        help="Half of them are files: each may be sent a second time.",
+        advanced=True,
     ),
     Field(
         "stalledMinutes",

@@ -36,10 +36,11 @@ CONFLICT_WAIT = 60.0
 """Seconds until a file that met a conflict is tried again; most likely another execution was running."""
 
 
-def import_name(delivery: DeliveryContext, number: int) -> str:
+def import_name(delivery: DeliveryContext, number: int, renewals: int = 0) -> str:
     """The unique name of a delivery's import: segment, date, run, and a digest of the delivery's key (M-U8)."""
     digest = hashlib.sha256(delivery.key.encode()).hexdigest()[:16]
-    tail = f" {delivery.planned_at.astimezone(UTC):%Y-%m-%dT%H:%MZ} run {delivery.number} {digest}-{number}"
+    made = f"{delivery.planned_at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+    tail = f" {made} run {delivery.number} {digest}-{number}{'+' * renewals}"
     return delivery.segment.technical_name[: LONGEST_NAME - len(tail)] + tail
 
 
