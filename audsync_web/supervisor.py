@@ -33,12 +33,17 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
+    quiet: bool = False
 
     def start(self) -> None:
         """Start it in a process group of its own, in our session: whatever it forks can be taken down with it."""
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603  # our own command lines
-            self.command, process_group=0, env={**os.environ, **self.environment}, stdin=subprocess.DEVNULL
+            self.command,
+            process_group=0,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if self.quiet else None,
         )
 
     def is_running(self) -> bool:
@@ -74,7 +79,7 @@ class Supervisor:
         try:
             self._prepare()
             for child in self._children:
-                if not self._stopping.is_set():
+                if not self._stopping.is_set() and child.process is None:
                     child.start()
             threading.Thread(target=self._tell_when_ready, daemon=True).start()
             while not self._stopping.wait(LOOK_SECONDS):
@@ -97,12 +102,21 @@ class Supervisor:
 
     def _prepare(self) -> None:
         """Migrate in a process of its own, so that the supervisor holds no database connection over a fork."""
-        self._command("prepare_data")
+        if self._demo:
+            self._command("prepare_data", "--demo")
+        else:
+            self._command("prepare_data")
         self._command("migrate", "--verbosity", "0")
         if self._demo and not self._stopping.is_set():
-            from audsync_web.demo import add_demo
+            self._start_sandbox()
 
-            self._children.insert(0, add_demo(self._say, self._host, self._port))
+    def _start_sandbox(self) -> None:
+        """The demo's vendors, and a company that is connected to them."""
+        port = str(_free_port())
+        sandbox = Child("sandbox", [sys.executable, sys.argv[0], "sandbox", "--port", port], quiet=True)
+        sandbox.start()
+        self._children.insert(0, sandbox)
+        self._command("add_demo", "--sandbox", f"http://127.0.0.1:{port}")
 
     def _command(self, *words: str) -> None:
         if self._stopping.is_set():
@@ -145,3 +159,10 @@ class Supervisor:
             child.signal(signal.SIGKILL)
             if child.process is not None:
                 child.process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -44,7 +44,7 @@ class Segment(models.Model):
     )
     type = models.CharField(max_length=20, default="core")
     status = models.CharField(max_length=12, choices=SegmentStatus.choices, default=SegmentStatus.CREATED)
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
     activated_at = models.DateTimeField(null=True, blank=True)

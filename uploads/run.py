@@ -97,7 +97,7 @@ class Run:
             lines=part.lines,
             adds=part.adds,
             removes=part.removes,
-            bytes=part.bytes,
+            bytes=part.wire_bytes,
             md5=part.md5,
             memory=part.memory,
         )

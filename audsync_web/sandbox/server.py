@@ -227,8 +227,19 @@ class Sandbox:
         if pieces == ["ledger"]:
             entries = self.context.ledger.entries(request.one("vendor"))
             return Response.of([entry.__dict__ for entry in entries])
+        if pieces == ["demo"]:
+            return Response.of({name: self._demo_account(name) for name in self.vendors})
         vendor = self.vendors[pieces[0]]
         return Response.of(vendor.state() if len(pieces) == 1 else vendor.control(pieces[1], arguments))
+
+    def _demo_account(self, name: str) -> dict[str, Any]:
+        """How to sign in at a vendor here, as a provision file says it."""
+        module = import_module(VENDORS[name].rpartition(".")[0])
+        return {
+            "baseUrl": self.base_url(name),
+            "credentials": dict(module.DEMO_CREDENTIALS),
+            "settings": dict(module.DEMO_SETTINGS),
+        }
 
 
 def _load(path: str) -> type[VendorSandbox]:

@@ -157,7 +157,8 @@ def _apply_check(account: VendorAccount, found: AccountCheck) -> None:
 
 def _clean(account: VendorAccount) -> None:
     try:
-        account.full_clean(exclude=["credentials"])
+        # The JSON columns were read by the connector's declaration, and an empty one is fine.
+        account.full_clean(exclude=["credentials", "settings", "check_facts", "warnings"])
     except ValidationError as error:
         if "name" in error.error_dict or "__all__" in error.error_dict:
             taken = "another account of the company has this name"

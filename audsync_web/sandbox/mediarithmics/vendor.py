@@ -25,6 +25,7 @@ class MediarithmicsSandbox(VendorSandbox):
     """The vendor below `/mediarithmics/v1`."""
 
     name = "mediarithmics"
+    base_path = "/v1"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
