@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
 # Smaller blocks are hashed at once: a thread would cost more than it saves.
 _WORTH_A_THREAD = 256 << 10
+_AHEAD = 3
 
 
 class StreamHash:
@@ -15,24 +17,24 @@ class StreamHash:
     def __init__(self) -> None:
         self._hashes = (hashlib.md5(usedforsecurity=False), hashlib.sha256())
         self._pools: list[ThreadPoolExecutor] = []
-        self._running: list[Future[None]] = []
+        self._running: deque[list[Future[None]]] = deque()
 
     def update(self, block: bytes) -> None:
-        """Add a block. At most two blocks are held: this waits until the one before is hashed."""
-        self._wait()
+        """Add a block. While more than `_AHEAD` blocks wait to be hashed, so does the caller."""
         if len(block) < _WORTH_A_THREAD:
+            self._wait(0)
             for digest in self._hashes:
                 digest.update(block)
             return
         if not self._pools:
             self._pools = [ThreadPoolExecutor(1, thread_name_prefix="engine-hash") for _ in self._hashes]
-        self._running = [
-            pool.submit(digest.update, block) for pool, digest in zip(self._pools, self._hashes, strict=True)
-        ]
+        self._wait(_AHEAD)
+        pairs = zip(self._pools, self._hashes, strict=True)
+        self._running.append([pool.submit(digest.update, block) for pool, digest in pairs])
 
     def digests(self) -> tuple[str, str]:
         """MD5 and SHA-256 in lower-case hexadecimal."""
-        self._wait()
+        self._wait(0)
         self.close()
         return self._hashes[0].hexdigest(), self._hashes[1].hexdigest()
 
@@ -42,7 +44,7 @@ class StreamHash:
             pool.shutdown()
         self._pools = []
 
-    def _wait(self) -> None:
-        for future in self._running:
-            future.result()
-        self._running = []
+    def _wait(self, most: int) -> None:
+        while len(self._running) > most:
+            for future in self._running.popleft():
+                future.result()

@@ -14,8 +14,8 @@ from uploads.engine.refusal import ONE_COLUMN, FileRefused
 from uploads.engine.rows import MAX_LINE, TRIM, Incomplete, read_record
 from uploads.engine.scanning import Rejected, Scan, Scanner
 
-# Blocks are gathered to units of this size: large enough for array operations, small enough for the cache.
-UNIT = 4 << 20
+# Rows are scanned in units of this size: large enough for array operations, small enough for a core's own cache.
+UNIT = 512 << 10
 _DEFAULT_KIND = "provider_id"
 _OTHER_DELIMITERS = (";", "\t", "|")
 
@@ -109,34 +109,48 @@ class RowReader:
             )
 
     def _advance(self, *, final: bool) -> Iterator[Scan]:
-        raw = b"".join(self._pending)
+        raw = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         self._pending, self._pending_bytes = [], 0
         lines_before = self._line - 1 + self._tail.count(b"\n")
         block = self._line_ends.normalise(self._decoder.decode(raw, lines_before, final=final), final=final)
         if self._skipping:
             block = self._skip(block, final)
-        text = self._tail + block if self._tail else block
-        if final and text and not text.endswith(b"\n"):
-            text += b"\n"
-        whole = text.rfind(b"\n") + 1
-        over_long = len(text) - whole > MAX_LINE
-        start = self._read_header(text, final or over_long) if self._scanner is None else 0
+        start = 0
+        if self._tail and self._scanner is not None and len(block) > MAX_LINE:
+            # Only the line that the blocks share is joined; the rest is read where it lies.
+            start = block.find(b"\n") + 1
+            yield from self._scan(self._scanner, self._tail + block[:start], 0, final=False)
+        if self._tail:
+            block, start = self._tail + block[start:], 0
+        if final and block and not block.endswith(b"\n"):
+            block += b"\n"
         if self._scanner is None:
-            self._tail = text
-            return
-        body = text[start:whole] if start or whole < len(text) else text
-        scan = self._scanner.scan(body, self._line, final=final or over_long)
-        self._line += scan.lines
-        self._tail = text[start + scan.consumed :]
-        if over_long:
-            self._begin_skipping(scan)
-        yield scan
+            start = self._read_header(block, final)
+        if self._scanner is None:
+            self._tail = block
+        else:
+            yield from self._scan(self._scanner, block, start, final=final)
 
-    def _begin_skipping(self, scan: Scan) -> None:
-        """The line that has begun is longer than any row may be: reject it now and drop its rest."""
-        scan.rejected.append(Rejected(self._line, "too_long", self._tail[:MAX_LINE]))
-        self._tail = b""
-        self._skipping = True
+    def _scan(self, scanner: Scanner, text: bytes, start: int, *, final: bool) -> Iterator[Scan]:
+        """Scan the whole lines of a text from `start` on, unit by unit; what is left becomes the tail."""
+        whole = text.rfind(b"\n", start) + 1
+        over_long = len(text) - max(whole, start) > MAX_LINE
+        unit = UNIT
+        while start < whole:
+            stop = text.rfind(b"\n", start, start + unit) + 1 or text.find(b"\n", start + unit) + 1
+            last = (final or over_long) and stop == whole
+            scan = scanner.scan(text, self._line, final=last, start=start, stop=stop)
+            self._line += scan.lines
+            start += scan.consumed
+            yield scan
+            if stop == whole:
+                break
+            unit = UNIT if scan.consumed else 2 * unit
+        self._tail = text[start:]
+        if over_long:
+            yield Scan(rejected=[Rejected(self._line, "too_long", self._tail[:MAX_LINE])])
+            self._tail = b""
+            self._skipping = True
 
     def _skip(self, block: bytes, final: bool) -> bytes:
         end = block.find(b"\n")
@@ -197,4 +211,6 @@ class RowReader:
     def _settle(self, kind: str) -> None:
         self.kind = kind
         rule = self._options.rule or KINDS[kind].rule
-        self._scanner = Scanner(rule, self.delimiter, self._options.column, self._keep, self._block_wise)
+        self._scanner = Scanner(
+            rule, self.delimiter, self._options.column, keep=self._keep, block_wise=self._block_wise
+        )

@@ -55,21 +55,76 @@ class Scan:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
 class Scanner:
-    """Judges blocks of rows of one file. `column` None: every row is one value. `block_wise` False: one by one only."""
+    """Judges blocks of rows of one file. `column` None: every row is one value.
 
-    rule: IdentifierRule
-    delimiter: str = ","
-    column: int | None = None
-    keep: bool = False
-    block_wise: bool = True
+    `keep`: scans carry the accepted values. `block_wise` False: all rows are judged one by one.
+    """
 
-    def scan(self, text: bytes, first_line: int, *, final: bool) -> Scan:
-        """Judge a text of whole lines whose first is number `first_line`; `final`: no row may go on behind it."""
-        scan = Scan()
-        if not text:
+    def __init__(
+        self,
+        rule: IdentifierRule,
+        delimiter: str = ",",
+        column: int | None = None,
+        *,
+        keep: bool = False,
+        block_wise: bool = True,
+    ) -> None:
+        self.rule = rule
+        self.delimiter = delimiter
+        self.column = column
+        self.keep = keep
+        self.block_wise = block_wise
+        self._marks = sorted({b'"', b",", delimiter.encode()})
+        self._scratch = (np.zeros(0, np.uint8), np.zeros(0, np.bool_))
+
+    def scan(self, text: bytes, first_line: int, *, final: bool, start: int = 0, stop: int | None = None) -> Scan:
+        """Judge the whole lines of a text from `start` up to `stop`; the first of them is number `first_line` of its
+        file. `final`: no row may go on behind them."""
+        stop = len(text) if stop is None else stop
+        if start == stop:
+            return Scan()
+        count = self._even_lines(text, start, stop) if self.column is None and self.block_wise else 0
+        body = text if start == 0 and stop == len(text) else b""
+        if count:
+            scan = Scan(consumed=stop - start, lines=count, accepted=count)
+            if self.keep:
+                scan.taken.append(self._normalised(body or text[start:stop]))
             return scan
+        return self._scan_uneven(body or text[start:stop], first_line, final=final)
+
+    def _even_lines(self, text: bytes, start: int, stop: int) -> int:
+        """How many lines there are when all have one length and nothing remarkable in them; else 0.
+
+        The usual file of hashes or UUIDs passes through here, so it is three passes over a block in the cache.
+        """
+        width = text.find(b"\n", start, stop) - start + 1
+        size = stop - start
+        if (
+            not 2 <= width <= self.rule.max_bytes + 1
+            or size % width
+            or any(text.find(mark, start, stop) >= 0 for mark in (*self._marks, b" "))
+        ):
+            return 0
+        if len(self._scratch[0]) < size:
+            self._scratch = (np.empty(size, np.uint8), np.empty(size, np.bool_))
+        data = np.frombuffer(text, np.uint8, size, start)
+        count = size // width
+        shifted = np.subtract(data, 32, out=self._scratch[0][:size])
+        odd = np.greater(shifted, 94, out=self._scratch[1][:size])
+        if np.count_nonzero(odd) != count or not (data.reshape(count, width)[:, -1] == ln.LINE_FEED).all():
+            return 0
+        pattern = self.rule.pattern
+        if pattern in _UNSHAPED:
+            return count
+        shape = _HEXADECIMAL.get(pattern)
+        return count if shape is not None and _all_hexadecimal(data, count, *shape) else 0
+
+    def _normalised(self, text: bytes) -> bytes:
+        return text.lower() if self.rule.case == "lower" else text
+
+    def _scan_uneven(self, text: bytes, first_line: int, *, final: bool) -> Scan:
+        scan = Scan()
         ends = ln.line_ends(np.frombuffer(text, np.uint8))
         for start, stop in _around_long_lines(text, ends):
             if stop - start > MAX_LINE and text.find(b"\n", start) == stop - 1:
@@ -122,8 +177,8 @@ class Scanner:
         places = []
         if np.count_nonzero(odd) != line_count:
             places.append(np.flatnonzero(odd & (data != ln.LINE_FEED)))
-        for mark in {'"', ",", self.delimiter}:
-            if mark.encode() in text:
+        for mark in self._marks:
+            if mark in text:
                 places.append(np.flatnonzero(data == ord(mark)))
         return np.concatenate(places) if places else np.zeros(0, np.int64)
 
@@ -161,7 +216,7 @@ class Scanner:
         scan.accepted += clean
         if self.keep and clean:
             kept = _chosen(clean_text or text, ends if clean_ends is None else clean_ends, seen, stop)
-            scan.taken.append(kept.lower() if self.rule.case == "lower" else kept)
+            scan.taken.append(self._normalised(kept))
 
     def _judge(
         self,
