@@ -497,6 +497,16 @@ def test_a_removal_word_counts_as_applied_only_where_ours_is_active(word: str, a
     assert polled(answer).status is status
 
 
+@pytest.mark.parametrize(
+    ("seen", "status"), [({}, RemoteStatus.QUEUED), ({"seen": "running"}, RemoteStatus.RUNNING)], ids=["first", "back"]
+)
+def test_a_move_backwards_keeps_the_later_state(seen: dict[str, str], status: RemoteStatus):
+    def answer(method: str, path: str) -> Canned:
+        return Canned(200, json.dumps({"token": "t", "id": "u1", "status": "pending"}).encode())
+
+    assert polled(answer, seen).status is status
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"id": null}', b""])
 def test_an_unreadable_look_is_tried_again_later(body: bytes):
     def answer(method: str, path: str) -> Canned:
@@ -516,14 +526,15 @@ def test_vendor_texts_are_cut():
     assert len(state.details or "") <= 500
 
 
-def polled(answer: Any) -> RemoteState:
-    """One look at an upload `u1`, answered as given."""
+def polled(answer: Any, memory: dict[str, Any] | None = None) -> RemoteState:
+    """One look at an upload `u1`, answered as given, with what the part remembers."""
     with CannedServer(answer) as server:
         clock = MovableClock()
         config = account_config(AnonymisedConnector, server.url, DEMO_CREDENTIALS, DEMO_SETTINGS)
         connector = AnonymisedConnector(config, services(clock))
         segment = SegmentRef("5", "aud_k7q2_1", "x", 90, True, None)
-        part = FilePayload(b"provider_id\na\n", lines=1).ref(RemoteState(RemoteStatus.QUEUED, job_id="u1"), clock.now())
+        payload = FilePayload(b"provider_id\na\n", lines=1, memory=memory or {})
+        part = payload.ref(RemoteState(RemoteStatus.QUEUED, job_id="u1"), clock.now())
         return connector.poll_part(delivery_context(segment, "provider_id", clock), part)
 
 

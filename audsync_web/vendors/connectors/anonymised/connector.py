@@ -293,7 +293,12 @@ class AnonymisedConnector(Connector):
     def poll_part(self, delivery: DeliveryContext, part: PartRef) -> RemoteState:
         """E6, by the path with the slash (rule 16)."""
         upload = self._detail(delivery.segment.remote_id, part.job_id)
-        return self._state(delivery, upload, part.lines, part.bytes, part.md5)
+        state = self._state(delivery, upload, part.lines, part.bytes, part.md5)
+        if state.status is RemoteStatus.QUEUED and part.memory.get("seen") == RemoteStatus.RUNNING.value:
+            # A move backwards is the vendor's slip: the later state stays (spec section 6).
+            logger.warning("anonymised shows an upload as %s that it was processing before", state.raw)
+            return replace(state, status=RemoteStatus.RUNNING, memory={})
+        return state
 
     def _state(self, delivery: DeliveryContext, upload: UploadObject, lines: int, size: int, md5: str) -> RemoteState:
         suspect = upload.differs_from(lines=lines, size=size, md5=md5)

@@ -99,6 +99,7 @@ class UploadObject:
             next_step="Mend what the details say, then retry." if self.status is RemoteStatus.FAILED else "",
             suspect=suspect,
             counters=self.figures(),
+            memory={"seen": self.status.value},
         )
 
 
