@@ -1,6 +1,7 @@
 """mediarithmics as a local server: strict about the rules of its spec's section 12.
 
-The API is served below `/mediarithmics/v1`; of the files behind URIs only error files are kept. Fault switches, each `mediarithmics.<name>`; a value like `2x` counts down:
+The API is served below `/mediarithmics/v1`; of the files behind URIs only error files are kept.
+Fault switches, each `mediarithmics.<name>`; a value like `2x` counts down:
 
     delay                  seconds before every answer
     expired_token          401 for every call
