@@ -166,6 +166,12 @@ def test_a_slow_answer_times_out_as_unknown_for_an_effect():
         stall.set()
 
 
+def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("audsync_web.vendors.connectors.client.SLOWEST_ANSWER", 0.0)
+    with CannedServer(Canned()) as server, pytest.raises(Transient):
+        make(server.url).read("GET", "/thing", retries=0)
+
+
 def test_pacing_comes_before_each_request_and_may_refuse_it(vendor: responses.RequestsMock):
     def refuse(method: str) -> None:
         raise NotYet("later", retry_after=30)
@@ -261,6 +267,18 @@ def test_a_file_goes_out_with_its_length_in_blocks():
     assert "Transfer-Encoding" not in headers
     assert received == content
     assert len(beats) == 3
+
+
+def test_a_file_that_has_shrunk_is_noticed_before_the_vendor_waits_for_the_rest():
+    with CannedServer(Canned()) as server, pytest.raises(Permanent) as refused:
+        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(1000)), 2000))
+    assert refused.value.code == "part_damaged"
+
+
+def test_a_file_that_has_grown_is_sent_only_as_far_as_was_promised():
+    with CannedServer(Canned()) as server:
+        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(3000)), 2000))
+        assert len(server.requests[0][3]) == 2000
 
 
 class Lease(Exception):

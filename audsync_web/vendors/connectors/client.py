@@ -47,6 +47,8 @@ QUICK_RETRIES = 2
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 3
 BLOCK_BYTES = 1024 * 1024
+SLOWEST_ANSWER = 10.0
+"""An answer that drips in may take so many times its timeout, which bounds the wait for each piece of it."""
 LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
 
@@ -154,7 +156,16 @@ class SizedStream:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        while block := self._source.read(BLOCK_BYTES):
+        left = self._length
+        while left:
+            block = self._source.read(min(BLOCK_BYTES, left))
+            if not block:  # the vendor would wait for the rest until it gives up
+                raise Permanent(
+                    "The prepared file is shorter than it was when it was made.",
+                    code="part_damaged",
+                    next_step="Retry: the file is made anew.",
+                )
+            left -= len(block)
             yield block
             if self._on_block is not None:
                 self._on_block()
@@ -280,7 +291,7 @@ class VendorClient:
                 stream=True,
             )
             with answer:
-                reply = Reply(answer.status_code, answer.headers, _bounded(answer, max_bytes))
+                reply = Reply(answer.status_code, answer.headers, _bounded(answer, max_bytes, timeout))
             if not answer.is_redirect:
                 return reply
             url, params = self._redirect_target(method, url, answer.headers["Location"]), None
@@ -380,11 +391,13 @@ def _unsendable() -> Permanent:
     )
 
 
-def _bounded(answer: requests.Response, limit: int) -> bytes:
-    blocks, size = [], 0
+def _bounded(answer: requests.Response, limit: int, timeout: float) -> bytes:
+    blocks, size, until = [], 0, time.monotonic() + SLOWEST_ANSWER * timeout
     for block in answer.iter_content(64 * 1024):
         blocks.append(block)
         size += len(block)
+        if time.monotonic() > until:
+            raise requests.exceptions.ReadTimeout("the answer drips")
         if size > limit:
             raise Permanent("The vendor's answer is larger than anything expected.", code="answer_too_large")
     return b"".join(blocks)
