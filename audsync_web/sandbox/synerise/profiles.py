@@ -74,10 +74,10 @@ def batch(call: Call) -> Response:
         if not found:
             good.append(item)
         faults += [_entry(row, *fault) for fault in found]
-    _queue(call, good, len(items))
-    if not faults:
-        return Response(202)
-    return Response.of(faults, int(call.number("array_status", 207)))
+    status = int(call.number("array_status", 207)) if faults else 202
+    if status < 300:
+        _queue(call, good, len(items))
+    return Response.of(faults, status) if faults else Response(status)
 
 
 def _queue(call: Call, good: list[dict[str, Any]], count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,7 +56,7 @@ from .permissions import check_account
 from .profiles import Profiles
 from .session import Session
 from .singles import Singles
-from .sources import Sources
+from .sources import MOST_IN_A_PAGE, Sources
 from .wire import RULES, BatchAnswer, Tag, moment, tag_name, whole
 
 DELETE_TAG = ReleaseChoice("delete_tag", "Delete the tag at Synerise; the profiles stay")
@@ -195,7 +196,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
             )
         started, kept, last = self.services.clock.now(), 0, False
         while not last:
-            page = self._sources.page(uuid, planning.FEW_LEAVERS, kept, None, "")
+            page = self._sources.page(uuid, MOST_IN_A_PAGE, kept, None, "")
             holders = [profile for profile in page.profiles if segment.remote_id in profile.tags]
             for profile in holders:
                 self._profiles.unassign(profile.profile_id, tag_id)
@@ -328,7 +329,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
             journal.settle(part=left_out)
         answer = BatchAnswer(True, 200, refused)
         state = state_of(part, answer, self._tell(delivery, part, journal, answer))
-        return RemoteState(**{**state.__dict__, "raw": "unassigned"})
+        return replace(state, raw="unassigned")
 
     def _tell(self, delivery: DeliveryContext, part: PartPayload, journal: Journal, answer: BatchAnswer) -> str:
         """Events for those who joined or left, where they are wanted."""

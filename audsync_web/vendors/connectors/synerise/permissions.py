@@ -30,9 +30,9 @@ FEATURES = {
 def check_account(session: Session, profiles: Profiles) -> AccountCheck:
     """Which permissions are missing, by name; where the check itself is not offered, a list of tags proves the key."""
     try:
-        reply = session.effect("POST", CHECK, json_body=[*NEEDED, *FEATURES], accept=(404,))
+        reply = session.read(CHECK, method="POST", json_body=[*NEEDED, *FEATURES], accept=(404,))
     except AuthenticationFailed as error:
-        if error.status != 403 or error.text.startswith("Synerise does not let"):
+        if error.code != "rights_missing":
             raise
         reply = None
     granted = reply.object().get("permissions") if reply is not None and reply.ok else None

@@ -98,7 +98,7 @@ class Session:
         if reply.status == 403:
             raise AuthenticationFailed(
                 "Synerise does not let this key in from here.",
-                code="rights_missing",
+                code="address_refused",
                 next_step="Allow AudSync's address in the workspace's security settings, or take the restriction off.",
                 vendor_text=self.client.said(reply),
                 status=403,

@@ -1,0 +1,150 @@
+"""Synerise: events of those who join and leave, and whether a delivery is live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.base import Confirmation, RemoteStatus, SegmentRef
+from audsync_web.vendors.connectors.formats import Op
+from audsync_web.vendors.connectors.synerise import SyneriseConnector
+
+from .fakes import (
+    MiniEngine,
+    additions,
+    delivery_context,
+    make_parts,
+)
+from .synerise_support import (
+    MEMBERS,
+    UUID,
+    asked,
+    connect,
+    control,
+    deliver,
+    made,
+    members_of,
+    removals,
+    switch,
+    violations,
+)
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox() as box:
+        yield box
+
+
+# --- events
+
+
+def test_events_follow_joins_and_leaves_once(box: Sandbox):
+    connector = connect(box, sendEvents=True)
+    segment = made(connector)
+    switch(box, "refuse_rows", "0")
+    switch(box, "drop_after_events")
+    deliver(box, connector, segment, [*additions(MEMBERS[:5]), (Op.RENEW, "crm-renewed")])
+    switch(box, "refuse_rows", None)
+    box.context.clock.advance(1)
+    deliver(box, connector, segment, removals(MEMBERS[1:3]), number=2)
+    events = control(box, "events")
+    assert [(e["action"], e["client"]["customId"]) for e in events] == [
+        *(("audience.join", value) for value in MEMBERS[1:5]),
+        *(("audience.leave", value) for value in MEMBERS[1:3]),
+    ]
+    assert asked(box, "POST", "/v4/clients/batch") == 1
+    assert violations(box) == []
+
+
+def test_refused_events_do_not_undo_members(box: Sandbox):
+    switch(box, "missing_permissions", "API_BATCH_EVENTS_CREATE")
+    connector = connect(box, sendEvents=True)
+    segment = made(connector)
+    (state,) = deliver(box, connector, segment, additions(MEMBERS))
+    assert state.status is RemoteStatus.SUCCEEDED
+    assert "events" in (state.details or "")
+    assert members_of(box, segment.remote_id) == set(MEMBERS)
+
+
+# --- is it live?
+
+
+def sent(box: Sandbox, connector: SyneriseConnector, segment: SegmentRef, added: list[str], removed: list[str]) -> Any:
+    """A delivery with its parts sent, and a sample in its memory as the engine leaves it there."""
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    delivery.memory["sample"] = {"added": added[:20], "removed": removed[:20]}  # type: ignore[index]
+    rows = sorted([*additions(added), *removals(removed)], key=lambda row: row[1])
+    parts = make_parts(connector, delivery, rows)
+    engine = MiniEngine(connector, box.context.clock.advance)
+    refs = [part.ref(engine.send(delivery, part), box.context.clock.now()) for part in parts]
+    return delivery, refs
+
+
+def test_a_delivery_is_confirmed_once_read_backs_agree_in_both_directions(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    sent(box, connector, segment, MEMBERS[:20], [])
+    box.context.clock.advance(1)
+    switch(box, "apply_seconds", "5")
+    delivery, parts = sent(box, connector, segment, MEMBERS[20:], MEMBERS[:10])
+    since = box.context.clock.now()
+    waiting = connector.confirm_delivery(delivery, parts, since)
+    assert waiting.state is Confirmation.PENDING
+    assert waiting.look_again == 1
+    box.context.clock.advance(6)
+    assert connector.confirm_delivery(delivery, parts, since).state is Confirmation.CONFIRMED
+    assert violations(box) == []
+
+
+def test_a_member_who_should_have_left_keeps_a_delivery_unconfirmed(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    delivery, parts = sent(box, connector, segment, MEMBERS[:20], [])
+    control(box, "profiles", profiles=[{"customId": "stays", "tags": [segment.remote_id]}])
+    delivery.memory["sample"]["removed"] = ["stays"]
+    box.context.clock.advance(1)
+    assert connector.confirm_delivery(delivery, parts, box.context.clock.now()).state is Confirmation.PENDING
+
+
+def test_after_the_grace_time_a_delivery_is_accepted_not_verified(box: Sandbox):
+    switch(box, "ignore_batches", "1")
+    connector = connect(box, graceMinutes=15)
+    segment = made(connector)
+    delivery, parts = sent(box, connector, segment, MEMBERS, [])
+    since = box.context.clock.now()
+    box.context.clock.advance(15 * 60 - 1)
+    assert connector.confirm_delivery(delivery, parts, since).state is Confirmation.PENDING
+    box.context.clock.advance(2)
+    ended = connector.confirm_delivery(delivery, parts, since)
+    assert ended.state is Confirmation.UNVERIFIED
+    assert ended.text == "Accepted, not verified: 20 of 20 members read back do not show it yet."
+
+
+def test_refused_members_are_not_read_back(box: Sandbox):
+    switch(box, "refuse_rows", "2")
+    connector = connect(box)
+    delivery, parts = sent(box, connector, made(connector), MEMBERS, [])
+    box.context.clock.advance(1)
+    assert connector.confirm_delivery(delivery, parts, box.context.clock.now()).state is Confirmation.CONFIRMED
+
+
+def test_the_linked_segmentations_count_confirms_as_well(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    delivery, parts = sent(box, connector, segment, MEMBERS, [])
+    delivery.memory.update(sample={"added": [], "removed": []}, expected=40)
+    box.context.clock.advance(1)
+    now = box.context.clock.now()
+    assert connector.confirm_delivery(delivery, parts, now).state is Confirmation.PENDING
+    control(box, "segmentation", uuid=UUID, tags=[segment.remote_id])
+    linked = replace(delivery, segment=replace(segment, options={"segmentationUuid": UUID}))
+    confirmed = connector.confirm_delivery(linked, parts, now)
+    assert confirmed.state is Confirmation.CONFIRMED
+    assert "40 of 40" in confirmed.text
+    linked.memory["expected"] = 80
+    assert connector.confirm_delivery(linked, parts, now).state is Confirmation.PENDING

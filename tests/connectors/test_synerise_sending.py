@@ -1,0 +1,351 @@
+"""Synerise: batches under both tag semantics, members taken out or tagged one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.base import RemoteStatus
+from audsync_web.vendors.connectors.errors import (
+    NotYet,
+    Transient,
+)
+from audsync_web.vendors.connectors.formats import Op
+from audsync_web.vendors.connectors.synerise import SyneriseConnector
+from audsync_web.vendors.connectors.synerise.batches import to_memory
+from audsync_web.vendors.connectors.synerise.wire import BatchAnswer
+
+from .fakes import (
+    InMemoryPacer,
+    MiniEngine,
+    RecordingJournal,
+    additions,
+    delivery_context,
+    make_parts,
+)
+from .synerise_support import (
+    MEMBERS,
+    asked,
+    connect,
+    control,
+    deliver,
+    made,
+    members_of,
+    removals,
+    switch,
+    violations,
+)
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with Sandbox() as box:
+        yield box
+
+
+# --- batches
+
+
+@pytest.mark.parametrize("semantics", ["replace", "append"])
+@pytest.mark.parametrize("batch_tags", ["unknown", "replace"])
+def test_members_keep_their_other_segments_under_both_tag_semantics(box: Sandbox, semantics: str, batch_tags: str):
+    switch(box, "tags_mode", semantics)
+    connector = connect(box, batchTags=batch_tags)
+    first, second = made(connector), made(connector, "aud_k7q2_2")
+    third = made(connector, "aud_k7q2_3")
+    deliver(box, connector, first, additions(MEMBERS[:20]))
+    box.context.clock.advance(1)
+    deliver(
+        box,
+        connector,
+        third,
+        additions(MEMBERS[10:12]),
+        neighbours=("aud-k7q2-11107",),
+        held_by={
+            MEMBERS[10]: 1,
+            MEMBERS[11]: 1,
+        },
+    )
+    box.context.clock.advance(1)
+    held_by = dict.fromkeys(MEMBERS[10:20], 1) | dict.fromkeys(MEMBERS[10:12], 3)
+    deliver(
+        box,
+        connector,
+        second,
+        additions(MEMBERS[10:30]),
+        neighbours=(first.remote_id, third.remote_id),
+        held_by=held_by,
+    )
+    assert members_of(box, first.remote_id) == set(MEMBERS[:20])
+    assert members_of(box, second.remote_id) == set(MEMBERS[10:30])
+    assert members_of(box, third.remote_id) == set(MEMBERS[10:12])
+    assert violations(box) == []
+
+
+def test_where_batches_are_known_to_add_only_the_own_tag_is_sent(box: Sandbox):
+    connector = connect(box, batchTags="add")
+    delivery = delivery_context(made(connector), "custom_id", box.context.clock, neighbours=("other-tag",))
+    assert connector.line_format(delivery).wrap(Op.ADD, 1).suffix == b'","tags":["aud-k7q2-11107"]}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        ("email", "email", ["a@x.example", "b@x.example"]),
+        ("phone", "phone", ["+48 111 222 333", "+48 111 222 334"]),
+        ("uuid", "uuid", ["3f2b8f0e-5f4b-4c0e-9a45-6f0d7d1f2a10", "3f2b8f0e-5f4b-4c0e-9a45-6f0d7d1f2a11"]),
+        ("custom_id", "customId", ['with "quotes"', "back\\slash", "ünï/ко", "a+b c%20d"]),
+    ],
+)
+def test_every_identifier_kind_comes_and_goes(box: Sandbox, kind: str, name: str, values: list[str]):
+    connector = connect(box, identifier=kind)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(values))
+    assert members_of(box, segment.remote_id) == set(values)
+    deliver(box, connector, segment, removals(values[:1]), number=2)
+    assert set(control(box, "members", segment=segment.remote_id, field=name)) == set(values[1:])
+    assert violations(box) == []
+
+
+def test_parts_stay_within_both_bounds_at_their_edges(box: Sandbox):
+    connector = connect(box, maxPartBytes=100_000)
+    delivery = delivery_context(made(connector), "custom_id", box.context.clock)
+    parts = make_parts(connector, delivery, additions([f"{number:0250d}" for number in range(1500)]))
+    assert max(part.bytes for part in parts) <= 100_000
+    assert all(json.loads(part.open().read()) for part in parts)
+    assert [part.lines for part in make_parts(connect(box), delivery, additions([str(n) for n in range(1001)]))] == [
+        1000,
+        1,
+    ]
+
+
+def test_scattered_refusals_are_told_by_row_without_the_value(box: Sandbox):
+    switch(box, "refuse_rows", "3,17,39")
+    connector = connect(box)
+    segment = made(connector)
+    (state,) = deliver(box, connector, segment, additions(MEMBERS))
+    assert state.status is RemoteStatus.SUCCEEDED
+    assert (state.accepted, state.refused) == (37, 3)
+    assert [refusal.row for refusal in state.refusals] == [3, 17, 39]
+    assert state.refusals[0].reason == "customId: refused by a switch"
+    assert members_of(box, segment.remote_id) == set(MEMBERS) - {MEMBERS[3], MEMBERS[17], MEMBERS[39]}
+
+
+def test_a_batch_of_which_every_row_is_refused_accepts_nobody(box: Sandbox):
+    switch(box, "refuse_rows", ",".join(str(row) for row in range(40)))
+    connector = connect(box)
+    (state,) = deliver(box, connector, made(connector), additions(MEMBERS))
+    assert (state.status, state.accepted, state.refused) == (RemoteStatus.SUCCEEDED, 0, 40)
+
+
+def test_a_batch_refused_because_of_some_rows_goes_again_without_them(box: Sandbox):
+    switch(box, "array_status", "400")
+    connector = connect(box)
+    segment = made(connector)
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    # Rows that our own check would have held back: the vendor's answer to them is what counts here.
+    (part,) = make_parts(connector, delivery, additions(["bad\u2028one", *MEMBERS, "worse\u00ad"]))
+    journal = RecordingJournal(box.context.clock)
+    state = connector.send_part(delivery, part, journal)
+    assert (state.status, state.accepted, state.refused) == (RemoteStatus.SUCCEEDED, 40, 2)
+    assert [refusal.row for refusal in state.refusals] == [0, 41]
+    assert all("\u2028" not in refusal.reason for refusal in state.refusals)
+    assert journal.events == [("intend", "batch"), ("settle", {})]
+    assert members_of(box, segment.remote_id) == set(MEMBERS)
+    assert asked(box, "POST", "/v4/clients/batch") == 2
+
+
+@pytest.mark.parametrize(("fault", "times", "accepted"), [("batch_too_large", "1x", 40), ("batch_too_large", "2x", 20)])
+def test_a_batch_that_is_too_large_goes_in_halves_once(box: Sandbox, fault: str, times: str, accepted: int):
+    switch(box, fault, times)
+    connector = connect(box)
+    segment = made(connector)
+    (state,) = deliver(box, connector, segment, additions(MEMBERS))
+    assert (state.status, state.accepted) == (RemoteStatus.SUCCEEDED, accepted)
+    assert len(members_of(box, segment.remote_id)) == accepted
+    assert asked(box, "POST", "/v4/clients/batch") == 3
+    assert violations(box) == []
+
+
+def test_a_batch_refused_without_detail_fails_after_its_halves(box: Sandbox):
+    switch(box, "batch_refused", "1")
+    connector = connect(box)
+    (state,) = deliver(box, connector, made(connector), additions(MEMBERS))
+    assert state.status is RemoteStatus.FAILED
+    assert "400" in (state.details or "")
+    assert state.next_step
+    assert asked(box, "POST", "/v4/clients/batch") == 3
+
+
+@pytest.mark.parametrize("fault", ["error_before_batch", "error_after_batch", "drop_before_batch", "drop_after_batch"])
+def test_a_lost_answer_costs_one_more_batch_and_no_member(box: Sandbox, fault: str):
+    switch(box, fault)
+    connector = connect(box, batchItems=10)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    assert members_of(box, segment.remote_id) == set(MEMBERS)
+    assert asked(box, "POST", "/v4/clients/batch") == 5
+    assert violations(box) == []
+
+
+def test_being_throttled_waits_as_long_as_the_vendor_asks(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    switch(box, "throttle_batch")
+    switch(box, "retry_after", "30")
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    (part,) = make_parts(connector, delivery, additions(MEMBERS))
+    with pytest.raises(Transient) as slowed:
+        connector.send_part(delivery, part, RecordingJournal(box.context.clock))
+    assert slowed.value.retry_after == 30
+    with pytest.raises(NotYet):
+        connector.send_part(delivery, part, RecordingJournal(box.context.clock))
+    box.context.clock.advance(31)
+    assert connector.send_part(delivery, part, RecordingJournal(box.context.clock)).accepted == 40
+    assert violations(box) == []
+
+
+def test_an_answer_is_read_by_its_shape_whatever_stands_in_it():
+    stored = to_memory(BatchAnswer(True, 207, {3: "why"}))
+    assert json.loads(json.dumps(stored))["refused"] == [[3, "why"]]
+
+
+# --- members who leave
+
+
+def test_those_who_leave_lose_this_tag_only_and_strangers_do_no_harm(box: Sandbox):
+    connector = connect(box, singleItems=5)
+    segment = made(connector)
+    control(box, "profiles", profiles=[{"customId": value, "tags": ["vip"]} for value in MEMBERS])
+    switch(box, "tags_mode", "append")
+    deliver(box, connector, segment, additions(MEMBERS))
+    box.context.clock.advance(1)
+    states = deliver(box, connector, segment, removals([*MEMBERS[:12], "nobody"]), number=2)
+    assert len(states) == 3
+    assert all(state.status is RemoteStatus.SUCCEEDED for state in states)
+    assert members_of(box, segment.remote_id) == set(MEMBERS[12:])
+    assert members_of(box, "vip") == set(MEMBERS)
+    assert violations(box) == []
+
+
+def test_a_tag_that_is_gone_is_held_by_nobody(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    connector.release_segment(segment, "delete_tag")
+    box.context.clock.advance(5)
+    (state,) = deliver(box, connector, segment, removals(MEMBERS[:3]), number=2)
+    assert state.status is RemoteStatus.SUCCEEDED
+
+
+def test_an_identifier_that_no_address_can_hold_is_refused_alone(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    (state,) = deliver(box, connector, segment, removals([".", *MEMBERS[:2]]))
+    assert (state.accepted, state.refused) == (2, 1)
+    assert [refusal.row for refusal in state.refusals] == [0]
+
+
+@pytest.mark.parametrize("fault", ["drop_before_unassign", "drop_after_unassign", "error_after_unassign"])
+def test_a_lost_answer_to_an_unassign_goes_on_at_the_cursor(box: Sandbox, fault: str):
+    connector = connect(box)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    box.context.clock.advance(1)
+    delivery = delivery_context(segment, "custom_id", box.context.clock, number=2)
+    (part,) = make_parts(connector, delivery, removals(MEMBERS[:25]))
+    part.memory["cursor"] = 10
+    switch(box, fault)
+    state = MiniEngine(connector, box.context.clock.advance).send(delivery, part)
+    assert state.status is RemoteStatus.SUCCEEDED
+    assert part.memory["cursor"] == 25
+    assert members_of(box, segment.remote_id) == set(MEMBERS) - set(MEMBERS[10:25])
+    assert asked(box, "DELETE", "/v4/clients/{client:int}/tags/{tag:int}") == 16
+    assert violations(box) == []
+
+
+class Killed(BaseException):
+    """A worker that dies."""
+
+
+def test_a_killed_worker_goes_on_where_it_was(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    box.context.clock.advance(1)
+    delivery = delivery_context(segment, "custom_id", box.context.clock, number=2)
+    (part,) = make_parts(connector, delivery, removals(MEMBERS[:30]))
+
+    class Dying(RecordingJournal):
+        def alive(self) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        connector.send_part(delivery, part, Dying(box.context.clock, part.memory))
+    assert part.memory["cursor"] == 10
+    connector.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory))
+    assert members_of(box, segment.remote_id) == set(MEMBERS[30:])
+    assert asked(box, "DELETE", "/v4/clients/{client:int}/tags/{tag:int}") == 30
+
+
+def test_a_long_part_is_left_and_taken_up_again(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    box.context.clock.advance(1)
+
+    class Slow(InMemoryPacer):
+        def take(self, key: str, *, per_second: float, burst: int = 1) -> None:
+            super().take(key, per_second=per_second, burst=burst)
+            box.context.clock.advance(4)
+
+    slow = SyneriseConnector(connector.config, replace(connector.services, pacer=Slow(box.context.clock)))
+    delivery = delivery_context(segment, "custom_id", box.context.clock, number=2)
+    (part,) = make_parts(slow, delivery, removals(MEMBERS))
+    for left_at in (10, 20, 30):
+        with pytest.raises(NotYet):
+            slow.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory))
+        assert part.memory["cursor"] == left_at
+    assert slow.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory)).accepted == 40
+    assert members_of(box, segment.remote_id) == set()
+
+
+# --- assign mode
+
+
+def test_assigning_one_by_one_leaves_other_systems_tags_alone(box: Sandbox):
+    connector = connect(box, tagWriteMode="assign", singleItems=15)
+    segment = made(connector)
+    control(box, "profiles", profiles=[{"customId": value, "tags": ["theirs"]} for value in MEMBERS[:20]])
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    parts = make_parts(connector, delivery, additions(MEMBERS))
+    assert [part.lines for part in parts] == [15, 15, 10]
+    for part in parts:
+        journal = RecordingJournal(box.context.clock, part.memory)
+        if any(value in MEMBERS[20:] for _, value in part.rows()):
+            with pytest.raises(NotYet):
+                connector.send_part(delivery, part, journal)
+            box.context.clock.advance(1)
+        assert connector.send_part(delivery, part, journal).accepted == part.lines
+    assert members_of(box, segment.remote_id) == set(MEMBERS)
+    assert members_of(box, "theirs") == set(MEMBERS[:20])
+    assert asked(box, "POST", "/v4/clients/batch") == 3
+    assert violations(box) == []
+
+
+def test_a_profile_that_never_appears_is_refused_after_the_wait(box: Sandbox):
+    switch(box, "ignore_batches", "1")
+    connector = connect(box, tagWriteMode="assign", appearMinutes=5)
+    delivery = delivery_context(made(connector), "custom_id", box.context.clock)
+    (part,) = make_parts(connector, delivery, additions(MEMBERS[:3]))
+    journal = RecordingJournal(box.context.clock, part.memory)
+    with pytest.raises(NotYet):
+        connector.send_part(delivery, part, journal)
+    box.context.clock.advance(301)
+    state = connector.send_part(delivery, part, journal)
+    assert (state.accepted, state.refused) == (0, 3)
+    assert "did not appear" in state.refusals[0].reason
