@@ -1,0 +1,148 @@
+"""API keys and the audit trail."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from audsync_web.people import audit, services
+from audsync_web.people.models import ApiToken, AuditEntry, Company, Role, User, secret_hash
+from audsync_web.people.tokens import key_create
+from tests.conftest import LoggedIn
+from tests.factories import PASSWORD, make_actor
+
+
+def make_key(client: Client, name: str = "nightly export", **more: str) -> str:
+    answer = client.post("/keys", {"name": name, **more})
+    assert answer.status_code == 200
+    return str(answer.context["secret"])
+
+
+def test_a_key_is_shown_once_and_stored_as_a_hash(logged_in: LoggedIn, marketer: User) -> None:
+    client = logged_in(marketer)
+    secret = make_key(client, days="30")
+    token = ApiToken.objects.get()
+    assert token.hash == secret_hash(secret)
+    assert token.expires_at is not None
+    assert secret not in client.get("/keys").content.decode()
+
+
+def test_a_key_without_a_name_is_refused(logged_in: LoggedIn, marketer: User) -> None:
+    assert logged_in(marketer).post("/keys", {"name": "  "}).status_code == 422
+    assert not ApiToken.objects.exists()
+
+
+def test_one_sees_ones_own_keys_and_an_admin_sees_all(
+    logged_in: LoggedIn, admin: User, manager: User, marketer: User, stranger: User
+) -> None:
+    make_key(logged_in(manager), "of the manager")
+    seen = {user.name: "of the manager" in logged_in(user).get("/keys").content.decode() for user in User.objects.all()}
+    assert seen == {"Ada": True, "Mo": True, "Kim": False, "Sid": False}
+
+
+def test_a_key_is_revoked_by_its_person_or_an_admin(
+    logged_in: LoggedIn, admin: User, manager: User, marketer: User, stranger: User, client: Client
+) -> None:
+    make_key(logged_in(manager))
+    url = f"/keys/{ApiToken.objects.get().pk}/revoke"
+    assert logged_in(marketer).post(url).status_code == 404
+    assert logged_in(stranger).post(url).status_code == 404
+    assert client.post(url).status_code == 302
+    assert ApiToken.objects.exists()
+    assert logged_in(admin).post(url).status_code == 302
+    assert not ApiToken.objects.exists()
+    assert logged_in(admin).post(url).status_code == 404
+
+
+def entries_of(answer: Any) -> list[str]:
+    return [entry.action for entry in answer.context["entries"]]
+
+
+@pytest.fixture
+def trail(admin: User, manager: User, company: Company) -> None:
+    """Sixty changes of the manager and one of the admin two days ago."""
+    for number in range(60):
+        audit.record(make_actor(manager, company), "segment.change", company, name=f"Segment {number}")
+    old = audit.record(make_actor(admin, company), "company.change", company, name="=SUM(1)")
+    AuditEntry.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=2))
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_trail_is_filtered_by_person_action_object_and_date(
+    logged_in: LoggedIn, admin: User, manager: User
+) -> None:
+    client = logged_in(admin)
+    assert entries_of(client.get("/audit", {"person": admin.pk})) == ["company.change"]
+    assert entries_of(client.get("/audit", {"action": "company.change"})) == ["company.change"]
+    assert entries_of(client.get("/audit", {"object": "segment 17"})) == ["segment.change"]
+    yesterday = (timezone.now() - timedelta(days=1)).date().isoformat()
+    assert entries_of(client.get("/audit", {"until": yesterday})) == ["company.change"]
+    assert "company.change" not in entries_of(client.get("/audit", {"since": yesterday}))
+
+
+@pytest.mark.usefixtures("trail")
+@pytest.mark.parametrize(
+    "query", [{"person": "x"}, {"since": "yesterday"}, {"action": "none.such"}, {"person": "9" * 30}]
+)
+def test_a_filter_that_makes_no_sense_is_no_error(query: dict[str, str], logged_in: LoggedIn, admin: User) -> None:
+    assert logged_in(admin).get("/audit", query).status_code == 200
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_trail_is_paged_both_ways_without_loss(logged_in: LoggedIn, admin: User) -> None:
+    client = logged_in(admin)
+    first = client.get("/audit")
+    second = client.get(first.context["older_url"])
+    assert (len(entries_of(first)), len(entries_of(second))) == (50, 11)
+    again = client.get(second.context["newer_url"])
+    assert [e.pk for e in again.context["entries"]] == [e.pk for e in first.context["entries"]]
+    assert client.get("/audit?cursor=nonsense").status_code == 404
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_page_of_the_trail_costs_the_same_however_long_it_is(
+    logged_in: LoggedIn, admin: User, django_assert_max_num_queries: Any
+) -> None:
+    client = logged_in(admin)
+    with django_assert_max_num_queries(6):
+        client.get("/audit")
+    with django_assert_max_num_queries(3):
+        fragment = client.get("/audit", headers={"HX-Request": "true"})
+    assert "<html" not in fragment.content.decode()
+
+
+@pytest.mark.usefixtures("trail")
+def test_the_export_has_what_the_filter_shows_and_no_formulas(logged_in: LoggedIn, admin: User) -> None:
+    answer = logged_in(admin).get("/audit/export", {"action": "company.change"})
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    assert [(row["who"], row["object"]) for row in rows] == [(admin.email, "'=SUM(1)")]
+
+
+@pytest.mark.usefixtures("trail")
+def test_one_company_never_sees_the_trail_of_another(logged_in: LoggedIn, stranger: User, admin: User) -> None:
+    client = logged_in(stranger)
+    assert entries_of(client.get("/audit")) == []
+    assert entries_of(client.get("/audit", {"person": admin.pk})) == []
+    assert len(client.get("/audit/export").getvalue().splitlines()) == 1
+
+
+def test_the_trail_never_holds_a_secret(
+    client: Client, logged_in: LoggedIn, admin: User, manager: User, company: Company
+) -> None:
+    actor = make_actor(admin, company)
+    _, code = services.person_invite(actor=actor, email="new@people.example", role=Role.MARKETER)
+    _, secret = key_create(actor=make_actor(manager, company), name="nightly")
+    services.password_change(actor=make_actor(manager, company), old=PASSWORD, new="purple rain on monday")
+    answer = client.post(
+        "/api/public/v3/login", {"email": admin.email, "password": PASSWORD}, content_type="application/json"
+    )
+    everything = "\n".join(str(list(entry.values())) for entry in AuditEntry.objects.values())
+    assert AuditEntry.objects.count() >= 4
+    for hidden in (code, secret, PASSWORD, "purple rain", answer.json()["token"], secret_hash(secret)):
+        assert hidden not in everything
