@@ -247,6 +247,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/public/v3",
+    "ENUM_NAME_OVERRIDES": {
+        "SegmentStatus": "segments.models.SegmentStatus",
+        "DestinationStatus": "segments.api_shapes.DESTINATION_STATUSES",
+        "UploadStatus": "uploads.api_shapes.UPLOAD_STATUSES",
+        "DeliveryStatus": "uploads.models.DeliveryStatus",
+        "UploadMode": "uploads.models.Mode",
+        "VendorAccountStatus": "audsync_web.vendors.api.ACCOUNT_STATUSES",
+    },
 }
 
 LOGGING: dict[str, Any] = {
@@ -261,7 +269,7 @@ LOGGING: dict[str, Any] = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
-        "kombu": {"level": "WARNING"},
+        "kombu": {"level": "ERROR"},
         "urllib3": {"level": "WARNING"},
     },
 }

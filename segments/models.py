@@ -14,6 +14,8 @@ from audsync_web.vendors.connectors.base import SegmentRef, SegmentSpec
 from audsync_web.vendors.models import VendorAccount
 
 LONGEST_DURATION_DAYS = 3650
+# The release choice that is carried out by a delivery which removes every member.
+EMPTY = "empty"
 
 
 class SegmentStatus(models.TextChoices):
@@ -163,7 +165,12 @@ class Destination(Job):
     @property
     def holds_members(self) -> bool:
         """Whether deliveries may go there: it exists at the vendor and is not being removed."""
-        return bool(self.remote_id) and self.wanted != Wanted.RELEASED
+        return bool(self.remote_id) and (self.wanted != Wanted.RELEASED or self.is_emptied_first)
+
+    @property
+    def is_emptied_first(self) -> bool:
+        """Whether its members are to be taken out at the vendor before it is removed."""
+        return self.wanted == Wanted.RELEASED and self.release_choice == EMPTY and not self.memory.get("emptied")
 
     @property
     def is_published(self) -> bool:

@@ -130,6 +130,9 @@ def _store_published(lease: Lease, destination: Destination, remote: RemoteSegme
 
 
 def _release(lease: Lease, destination: Destination, connector: Connector) -> None:
+    if destination.remote_id and destination.is_emptied_first:
+        lease.update(next_action_at=timezone.now() + timedelta(seconds=2))
+        return
     if destination.remote_id:
         connector.release_segment(destination.ref(), destination.release_choice or "leave")
     lease.update(status=DestinationStatus.RELEASED, next_action_at=None, finished_at=timezone.now(), **cleared_error())

@@ -14,9 +14,13 @@ class UploadsConfig(AppConfig):
 
     def ready(self) -> None:
         from audsync_web.jobs.kinds import JobKind, on_tick, register
+        from segments.active import register_reader
 
         from . import delivery, housekeeping, tasks  # housekeeping registers its hooks
+        from .active import read_active_memberships
         from .models import Delivery, Upload
+
+        register_reader(read_active_memberships)
 
         register(JobKind("uploads.inspection", Upload, lambda: tasks.inspect))
         ready = (
@@ -31,4 +35,5 @@ class UploadsConfig(AppConfig):
         )
         on_tick(delivery.release_staged)
         on_tick(housekeeping.flag_waiting_for_failed_destinations)
+        on_tick(housekeeping.empty_released_destinations)
         on_tick(housekeeping.give_membership_to_new_destinations)

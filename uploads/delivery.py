@@ -24,7 +24,7 @@ from .following import poll_due_parts
 from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
 from .planning import plan
 from .run import Run
-from .sending import reconcile_open_part, send_next_part
+from .sending import reconcile_open_part, resume_interrupted, send_next_part
 from .settling import upload_settle
 
 SLICE_SECONDS = 8.0
@@ -82,6 +82,7 @@ def _work(run: Run) -> None:
         run.reload()
         _after_planning(run)
         return
+    resume_interrupted(run)
     deadline = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < deadline:
         if not _step(run):

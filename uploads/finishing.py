@@ -107,10 +107,19 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
         }
         if status == DeliveryStatus.COMPLETED:
             fields |= cleared_error()
+        elif not delivery.error_text:
+            fields |= _reason(delivery)
         lease.update(**fields)
     for pk in delivery.parts.values_list("pk", flat=True).iterator():
         quotas.leave(f"part:{pk}")
     _wake_next(delivery)
+
+
+def _reason(delivery: Delivery) -> dict[str, Any]:
+    """Why a delivery did not complete, out of what the vendor said of its parts."""
+    said = delivery.parts.filter(status__in=[PartStatus.FAILED, PartStatus.ACKNOWLEDGED]).exclude(details="")
+    details = said.order_by("status", "number").values_list("details", flat=True).first() or delivery.suspect
+    return {"error_code": "vendor_failed", "error_text": details} if details else {}
 
 
 def _final_status(delivery: Delivery) -> DeliveryStatus:

@@ -10,19 +10,24 @@ from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
 from audsync_web.jobs.kinds import on_housekeeping
+from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
-from segments.models import Destination, DestinationStatus
+from segments.models import EMPTY, Destination, DestinationStatus, Wanted
 
 from . import files
+from .derived import NothingToSend, upload_from_snapshot
+from .membership import ensure_snapshot
 from .models import (
     Delivery,
     DeliveryStatus,
+    Mode,
     Part,
     PartialUpload,
     Snapshot,
     Upload,
     UploadStatus,
 )
+from .services import delivery_request_cancel
 from .settling import upload_settle
 
 ATTENTION_LIFETIME = timedelta(hours=72)
@@ -184,3 +189,56 @@ def _drop_superseded_snapshots(company: Company) -> None:
     for snapshot in old.exclude(pk__in=[pk for pk in in_use if pk is not None])[:AT_ONCE]:
         files.delete(snapshot.file)
         snapshot.delete()
+
+
+def empty_released_destinations() -> None:
+    """A destination that is to be emptied before it is removed gets a delivery that removes every member."""
+    waiting = Destination.objects.filter(
+        wanted=Wanted.RELEASED, release_choice=EMPTY, finished_at__isnull=True, memory__emptied__isnull=True
+    ).select_related("segment__company", "vendor_account")
+    for destination in waiting[:AT_ONCE]:
+        newest = destination.deliveries.filter(upload__origin__has_key="emptying").order_by("-pk").first()
+        if newest is None:
+            _begin_emptying(destination)
+        elif newest.has_ended:
+            _note_emptied(destination, newest)
+
+
+def _begin_emptying(destination: Destination) -> None:
+    snapshot = ensure_snapshot(destination)
+    open_ones = destination.deliveries.open()
+    if open_ones.exists():
+        for delivery in open_ones:
+            if delivery.cancel_requested_at is None:
+                delivery_request_cancel(delivery)
+        return
+    try:
+        upload_from_snapshot(
+            actor=system_actor(destination.segment.company),
+            snapshot=snapshot or Snapshot(destination=destination),
+            destinations=[destination],
+            mode=Mode.REMOVE,
+            name="Emptied before its removal",
+            emptying=True,
+        )
+    except NothingToSend:
+        _mark_emptied(destination)
+
+
+def _note_emptied(destination: Destination, delivery: Delivery) -> None:
+    if delivery.status == DeliveryStatus.COMPLETED:
+        _mark_emptied(destination)
+        return
+    Destination.objects.filter(pk=destination.pk).update(
+        wanted=Wanted.PUBLISHED if destination.is_published else Wanted.CREATED,
+        error_code="not_emptied",
+        error_text=f"It could not be emptied: {delivery.error_text or delivery.details or delivery.status}.",
+        next_step="See the delivery, mend its cause, and remove the destination again.",
+        next_action_at=None,
+    )
+
+
+def _mark_emptied(destination: Destination) -> None:
+    Destination.objects.filter(pk=destination.pk).update(
+        memory={**destination.memory, "emptied": True}, next_action_at=timezone.now()
+    )

@@ -33,6 +33,14 @@ def holder_of(part: Part) -> str:
     return f"part:{part.pk}"
 
 
+def resume_interrupted(run: Run) -> None:
+    """A part whose worker died between two effects (one settled, the next not begun) is sent on from where it was.
+
+    Nothing is lost or doubled by that: the connector finds what was settled in the part's memory.
+    """
+    run.parts().filter(status=PartStatus.SENDING, intent__isnull=True).update(status=PartStatus.PLANNED)
+
+
 def send_next_part(run: Run) -> bool:
     """Send the next planned part if the vendor's rules let it through now. True when one was sent."""
     part = run.parts().filter(status=PartStatus.PLANNED).order_by("number").first()

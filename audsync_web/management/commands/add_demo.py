@@ -34,13 +34,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "anonymised": {"pollFirstSeconds": 1, "pollMaxSeconds": 2, "minSecondsBetweenUploads": 2, "requestsPerSecond": 20},
     "mediarithmics": {"pollFirstSeconds": 1, "pollMaxSeconds": 2, "requestsPerSecond": 20},
     "synerise": {"pollFirstSeconds": 1, "pollMaxSeconds": 2, "requestsPerSecond": 50},
-    "xandr": {
-        "pollFirstSeconds": 1,
-        "pollMaxSeconds": 2,
-        "minSecondsBetweenUploads": 5,
-        "newSegmentWaitMinutes": 0,
-        "uploadHosts": ["127.0.0.1"],
-    },
+    "xandr": {"pollFirstSeconds": 1, "pollMaxSeconds": 2, "minSecondsBetweenUploads": 5},
     "acoustic": {},
 }
 

@@ -90,13 +90,13 @@ def _children(host: str, port: int) -> list[Child]:
         Child(
             "worker",
             [
-                *(python, "-m", "celery", "-A", "audsync_web", "worker", "--pool", "threads"),
+                *(python, "-m", "celery", "--quiet", "-A", "audsync_web", "worker", "--pool", "threads"),
                 *("--concurrency", str(WORKER_THREADS), "--loglevel", "WARNING"),
                 *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             ],
         ),
         Child(
             "scheduler",
-            [python, "-m", "celery", "-A", "audsync_web", "beat", "--loglevel", "WARNING", "--pidfile="],
+            [python, "-m", "celery", "--quiet", "-A", "audsync_web", "beat", "--loglevel", "WARNING", "--pidfile="],
         ),
     ]
