@@ -171,6 +171,7 @@ def _encode(pieces: list[Rows], types: Mapping[str, str]) -> _Encoded:
     entry = {
         "rows": len(rows),
         "text": [len(text), len(parts[0])],
+        "width": ln.even_width(rows.lines),
         "first": first[:-1].decode(),
         "last": last[:-1].decode(),
         "columns": columns,
@@ -238,7 +239,8 @@ class BlockReader:
         entry = self._blocks[number]
         place = entry["at"]
         length, packed = entry["text"]
-        lines = ln.from_text(self._unpack(place, packed, length))
+        text = self._unpack(place, packed, length)
+        lines = ln.from_even_text(text, entry["width"]) if entry["width"] else ln.from_text(text)
         if len(lines) != entry["rows"]:
             raise DamagedFile(f"block {number} holds {len(lines)} rows, its index says {entry['rows']}")
         place += packed

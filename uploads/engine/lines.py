@@ -40,6 +40,11 @@ def from_text(text: bytes | memoryview | pa.Buffer) -> Lines:
     return from_offsets(offsets, text)
 
 
+def from_even_text(text: pa.Buffer, width: int) -> Lines:
+    """The lines of a text that are known to have one length, line feed included."""
+    return from_offsets(np.arange(0, len(text) + 1, width, dtype=np.int32), text)
+
+
 def from_offsets(offsets: npt.NDArray[np.int32], text: bytes | memoryview | pa.Buffer) -> Lines:
     """Lines that begin and end at the given offsets of a text."""
     buffer = text if isinstance(text, pa.Buffer) else pa.py_buffer(text)
@@ -91,6 +96,14 @@ def line_at(lines: Lines, position: int) -> bytes:
     return value
 
 
+def same_text(lines: Lines, others: Lines) -> bool:
+    """Whether two blocks are the same lines."""
+    if len(lines) != len(others):
+        return False
+    same: bool = pa.py_buffer(text_of(lines)).equals(pa.py_buffer(text_of(others)))
+    return same
+
+
 def identifiers(lines: Lines) -> list[bytes]:
     """The identifiers as byte strings, without line feeds; for small blocks."""
     return bytes(text_of(lines)).split(b"\n")[:-1]
@@ -117,8 +130,28 @@ def count_up_to(lines: Lines, bound: bytes) -> int:
     return low
 
 
+def even_width(lines: Lines) -> int:
+    """The length of every line, line feed included, when all have the same; else 0."""
+    offsets = offsets_of(lines)
+    if len(offsets) < 2:
+        return 0
+    width = int(offsets[1] - offsets[0])
+    if int(offsets[-1] - offsets[0]) != width * (len(offsets) - 1):
+        return 0
+    return width if (offsets[1:] - offsets[:-1] == width).all() else 0
+
+
 def keys(lines: Lines, depth: int = 0) -> Keys:
     """Eight bytes of every line from `depth` on as a number that orders as the bytes do; zeros stand past its end."""
+    width = even_width(lines)
+    if width >= depth + _WORD:
+        text = text_of(lines)
+        strided = np.ndarray((len(lines),), dtype=">u8", buffer=text, offset=depth, strides=(width,))
+        return strided.astype(np.uint64)
+    return _uneven_keys(lines, depth)
+
+
+def _uneven_keys(lines: Lines, depth: int) -> Keys:
     offsets = offsets_of(lines).astype(np.int64)
     data = lines.buffers()[2] if len(lines) else b""
     if len(data) < _WORD:
