@@ -93,6 +93,10 @@ class XandrConnector(Connector):
         self._segments = Segments(self._api, self._member, impbus=self._is_impbus)
         self._queue = UploadQueue(self._api, config, services, self.quota_scope)
 
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._api.close()
+
     # --- the account (spec sections 1 and 3.1)
 
     @property
