@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.utils import timezone
 
@@ -115,7 +114,7 @@ def _build(lease: Lease, upload: Upload, reporter: Reporter) -> None:
         options = CheckOptions(**(check_options_of(upload.check_options) | {"rule": KINDS[upload.kind].rule}))
     with files.local_file(upload.original) as source, files.new_file(name) as out, files.spill_folder() as spill:
         found = build_members(
-            partial(Path.open, source, "rb"),
+            lambda: _opened(source),
             with_rule(options),
             upload.kind,
             out,
@@ -125,6 +124,11 @@ def _build(lease: Lease, upload: Upload, reporter: Reporter) -> None:
         )
     upload.members_file, upload.members, upload.duplicates = name, found.members, found.duplicates
     lease.update(members_file=name, members=found.members, duplicates=found.duplicates)
+
+
+def _opened(path: Path) -> BinaryIO:
+    # The engine reads it from the start, maybe more than once, and closes it.
+    return path.open("rb")
 
 
 def _hand_over(lease: Lease, upload: Upload, reporter: Reporter) -> None:

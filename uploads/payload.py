@@ -26,6 +26,9 @@ from .planning import context_of, delivery_folder
 # Smaller parts are made in memory; larger ones lie on disk until the vendor has taken them.
 IN_MEMORY_BYTES = 4_000_000
 
+# `bytes` is the size of a part in the class below, as it is in the interface.
+Content = bytes
+
 
 @dataclass(frozen=True)
 class Payload:
@@ -43,7 +46,7 @@ class Payload:
     last_row: int
     ops: tuple[Op, ...]
     path: Path | None = None
-    content: bytes = b""
+    content: Content = b""
     memory: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self) -> BinaryIO:

@@ -166,14 +166,29 @@ class PartRef:
 class PartPayload(Protocol):
     """A finished part on disk. `open` gives the wire bytes as a stream from the start, as often as asked."""
 
-    number: int
-    lines: int
-    adds: int
-    removes: int
-    bytes: int
-    md5: str
-    sha256: str
-    memory: Mapping[str, Any]
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def lines(self) -> int: ...
+
+    @property
+    def adds(self) -> int: ...
+
+    @property
+    def removes(self) -> int: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def md5(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def memory(self) -> Mapping[str, Any]: ...
 
     def open(self) -> BinaryIO: ...
 
