@@ -11,4 +11,7 @@ urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", TemplateView.as_view(template_name="api/docs.html"), name="docs"),
     path("public/v3/", include("audsync_web.people.api_urls")),
+    path("public/v3/", include("audsync_web.vendors.api_urls")),
+    path("public/v3/", include("segments.api_urls")),
+    path("public/v3/", include("uploads.api_urls")),
 ]

@@ -1,0 +1,19 @@
+"""The API calls of uploads and memberships."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+
+MEMBERSHIP = "segment/<int:segment_id>/membership"
+UPLOAD = f"{MEMBERSHIP}/upload/<uuid:upload_id>"
+
+urlpatterns = [
+    path(MEMBERSHIP, MembershipView.as_view(), name="membership"),
+    path(f"{MEMBERSHIP}/upload", UploadListView.as_view(), name="uploads"),
+    path(UPLOAD, UploadView.as_view(), name="upload"),
+    path(f"{UPLOAD}/cancel", UploadCancelView.as_view(), name="upload_cancel"),
+    path(f"{UPLOAD}/retry", UploadRetryView.as_view(), name="upload_retry"),
+    path(f"{UPLOAD}/rejections", RejectionsView.as_view(), name="upload_rejections"),
+]
