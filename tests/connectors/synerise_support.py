@@ -12,6 +12,7 @@ from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 
 from .fakes import (
+    FilePayload,
     MiniEngine,
     account_config,
     delivery_context,
@@ -81,3 +82,9 @@ def deliver(
 
 def removals(values: list[str]) -> list[tuple[Op, str]]:
     return [(Op.REMOVE, value) for value in sorted(values)]
+
+
+def memory_of(part: FilePayload) -> dict[str, Any]:
+    """A part's memory, where a journal may write."""
+    assert isinstance(part.memory, dict)
+    return part.memory

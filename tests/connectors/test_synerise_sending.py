@@ -35,6 +35,7 @@ from .synerise_support import (
     deliver,
     made,
     members_of,
+    memory_of,
     removals,
     switch,
     violations,
@@ -258,7 +259,7 @@ def test_a_lost_answer_to_an_unassign_goes_on_at_the_cursor(box: Sandbox, fault:
     box.context.clock.advance(1)
     delivery = delivery_context(segment, "custom_id", box.context.clock, number=2)
     (part,) = make_parts(connector, delivery, removals(MEMBERS[:25]))
-    part.memory["cursor"] = 10
+    memory_of(part)["cursor"] = 10
     switch(box, fault)
     state = MiniEngine(connector, box.context.clock.advance).send(delivery, part)
     assert state.status is RemoteStatus.SUCCEEDED
@@ -285,9 +286,9 @@ def test_a_killed_worker_goes_on_where_it_was(box: Sandbox):
             raise Killed
 
     with pytest.raises(Killed):
-        connector.send_part(delivery, part, Dying(box.context.clock, part.memory))
+        connector.send_part(delivery, part, Dying(box.context.clock, memory_of(part)))
     assert part.memory["cursor"] == 10
-    connector.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory))
+    connector.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part)))
     assert members_of(box, segment.remote_id) == set(MEMBERS[30:])
     assert asked(box, "DELETE", "/v4/clients/{client:int}/tags/{tag:int}") == 30
 
@@ -308,9 +309,9 @@ def test_a_long_part_is_left_and_taken_up_again(box: Sandbox):
     (part,) = make_parts(slow, delivery, removals(MEMBERS))
     for left_at in (10, 20, 30):
         with pytest.raises(NotYet):
-            slow.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory))
+            slow.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part)))
         assert part.memory["cursor"] == left_at
-    assert slow.send_part(delivery, part, RecordingJournal(box.context.clock, part.memory)).accepted == 40
+    assert slow.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part))).accepted == 40
     assert members_of(box, segment.remote_id) == set()
 
 
@@ -325,7 +326,7 @@ def test_assigning_one_by_one_leaves_other_systems_tags_alone(box: Sandbox):
     parts = make_parts(connector, delivery, additions(MEMBERS))
     assert [part.lines for part in parts] == [15, 15, 10]
     for part in parts:
-        journal = RecordingJournal(box.context.clock, part.memory)
+        journal = RecordingJournal(box.context.clock, memory_of(part))
         if any(value in MEMBERS[20:] for _, value in part.rows()):
             with pytest.raises(NotYet):
                 connector.send_part(delivery, part, journal)
@@ -342,7 +343,7 @@ def test_a_profile_that_never_appears_is_refused_after_the_wait(box: Sandbox):
     connector = connect(box, tagWriteMode="assign", appearMinutes=5)
     delivery = delivery_context(made(connector), "custom_id", box.context.clock)
     (part,) = make_parts(connector, delivery, additions(MEMBERS[:3]))
-    journal = RecordingJournal(box.context.clock, part.memory)
+    journal = RecordingJournal(box.context.clock, memory_of(part))
     with pytest.raises(NotYet):
         connector.send_part(delivery, part, journal)
     box.context.clock.advance(301)

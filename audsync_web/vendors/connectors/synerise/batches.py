@@ -6,12 +6,12 @@ which rows were refused: reconciliation answers that nothing is there, and the e
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audsync_web.vendors.connectors.base import (
-    DeliveryContext,
     Journal,
     PartPayload,
     Refusal,
@@ -88,6 +88,9 @@ def from_memory(stored: Mapping[str, Any]) -> BatchAnswer:
 def state_of(part: PartPayload, answer: BatchAnswer, details: str = "") -> RemoteState:
     """A batch is acknowledged once good items are queued; 202 and 207 mean queued, not applied (section 7.9)."""
     refusals = [Refusal(row, why) for row, why in answer.refused.items()]
+    rows = part.rows() if refusals else ()
+    # Refused members need not be read back when the delivery is confirmed.
+    memory = {"leftOut": [digest(rows[row][1]) for row in answer.refused if row < len(rows)]} if refusals else {}
     if not answer.taken:
         return RemoteState(
             RemoteStatus.FAILED,
@@ -106,15 +109,10 @@ def state_of(part: PartPayload, answer: BatchAnswer, details: str = "") -> Remot
         refused=len(answer.refused),
         refusals=refusals,
         details=details or None,
+        memory=memory,
     )
 
 
-def unsampled(delivery: DeliveryContext, part: PartPayload, refused: Mapping[int, str]) -> dict[str, list[str]]:
-    """For the part's memory: refused members that stand in the delivery's sample, and so need not be read back."""
-    sample = delivery.memory.get("sample") or {}
-    chosen = {*sample.get("added", ()), *sample.get("removed", ())}
-    if not refused or not chosen:
-        return {}
-    rows = part.rows()
-    found = [rows[row][1] for row in refused if row < len(rows) and rows[row][1] in chosen]
-    return {"unsampled": found} if found else {}
+def digest(value: str) -> str:
+    """A stand-in for an identifier in a part's memory."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]

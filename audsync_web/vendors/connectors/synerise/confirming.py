@@ -20,6 +20,7 @@ from audsync_web.vendors.connectors.base import (
 )
 from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
 
+from .batches import digest
 from .profiles import Profiles
 from .sources import Sources
 
@@ -55,11 +56,11 @@ class Confirming:
     def _sampled(self, delivery: DeliveryContext, parts: Sequence[PartRef], *, all_of_them: bool) -> tuple[int, int]:
         """How many of the sample were read and how many disagree; one disagreement is enough until the last look."""
         sample = delivery.memory.get("sample") or {}
-        left_out = {value for part in parts for value in part.memory.get("unsampled", ())}
+        left_out = {value for part in parts for value in part.memory.get("leftOut", ())}
         most = int(self._settings["sampleSize"])
         checked = wrong = 0
         for direction, wanted in (("added", True), ("removed", False)):
-            for value in [value for value in sample.get(direction, ()) if value not in left_out][:most]:
+            for value in [value for value in sample.get(direction, ()) if digest(value) not in left_out][:most]:
                 has = self._has_tag(delivery, value)
                 checked += has is not None
                 wrong += has is not None and has is not wanted

@@ -48,7 +48,7 @@ from audsync_web.vendors.connectors.source import (
 )
 
 from . import planning
-from .batches import Batches, from_memory, state_of, to_memory, unsampled
+from .batches import Batches, from_memory, state_of, to_memory
 from .confirming import Confirming, segmentation_of
 from .events import Events
 from .fields import DESTINATION_FIELDS, FIELDS, REGIONS
@@ -123,7 +123,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def check(self) -> AccountCheck:
         """Log in and ask which permissions the key has."""
-        return check_account(self._session, self._profiles)
+        return check_account(self._session, self._profiles, self.config.settings)
 
     # --- segments: profile tags (section 4.1)
 
@@ -281,21 +281,20 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         """A batch, or members one by one from the stored cursor on; what was done before is not done again."""
         if part.removes:
             return self._send_leavers(delivery, part, journal)
-        answer = self._batch_answer(delivery, part, journal)
+        answer = self._batch_answer(part, journal)
         if answer.taken and self.config.settings["tagWriteMode"] == "assign":
             answer = self._assign(delivery, part, journal, answer)
         return state_of(part, answer, self._tell(delivery, part, journal, answer))
 
-    def _batch_answer(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> BatchAnswer:
+    def _batch_answer(self, part: PartPayload, journal: Journal) -> BatchAnswer:
         stored = part.memory.get("answer")
         if stored is not None:
             return from_memory(stored)
         answer = self._batches.send(part, journal)
-        left_out = unsampled(delivery, part, answer.refused)
         settings = self.config.settings
-        if left_out or settings["sendEvents"] or settings["tagWriteMode"] == "assign":
+        if settings["sendEvents"] or settings["tagWriteMode"] == "assign":
             now = self.services.clock.now().isoformat()
-            journal.settle(part={"answer": to_memory(answer), "queuedAt": now, **left_out})
+            journal.settle(part={"answer": to_memory(answer), "queuedAt": now})
         return answer
 
     def _assign(
@@ -325,8 +324,6 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
                 "unassign",
                 lambda _row, value: self._singles.unassign(delivery.identifier, value, number),
             )
-        if left_out := unsampled(delivery, part, refused):
-            journal.settle(part=left_out)
         answer = BatchAnswer(True, 200, refused)
         state = state_of(part, answer, self._tell(delivery, part, journal, answer))
         return replace(state, raw="unassigned")

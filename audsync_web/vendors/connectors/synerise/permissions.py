@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from audsync_web.vendors.connectors.base import AccountCheck
 from audsync_web.vendors.connectors.errors import AuthenticationFailed
 
@@ -27,8 +30,15 @@ FEATURES = {
 }
 
 
-def check_account(session: Session, profiles: Profiles) -> AccountCheck:
+REPLACED = (
+    "It is not confirmed whether tags in a batch add to a profile's tags or replace them. Where other systems tag the "
+    "same profiles, have tags written one by one."
+)
+
+
+def check_account(session: Session, profiles: Profiles, settings: Mapping[str, Any]) -> AccountCheck:
     """Which permissions are missing, by name; where the check itself is not offered, a list of tags proves the key."""
+    careful = [REPLACED] if settings["tagWriteMode"] == "batch" and settings["batchTags"] != "add" else []
     try:
         reply = session.read(CHECK, method="POST", json_body=[*NEEDED, *FEATURES], accept=(404,))
     except AuthenticationFailed as error:
@@ -37,15 +47,15 @@ def check_account(session: Session, profiles: Profiles) -> AccountCheck:
         reply = None
     granted = reply.object().get("permissions") if reply is not None and reply.ok else None
     if reply is None or not isinstance(granted, dict):
-        return _by_listing_tags(profiles)
+        return _by_listing_tags(profiles, careful)
     missing = [name for name in NEEDED if granted.get(name) is not True]
-    warnings = [f"Without {name} {loss}." for name, loss in FEATURES.items() if granted.get(name) is not True]
+    lost = [f"Without {name} {loss}." for name, loss in FEATURES.items() if granted.get(name) is not True]
     workspace = str(reply.object().get("businessProfileName") or "")[:100]
     text = "Synerise accepts the key." if not missing else "Synerise accepts the key, but it lacks permissions."
-    return AccountCheck(text, missing, warnings, {"Workspace": workspace} if workspace else {})
+    return AccountCheck(text, missing, [*careful, *lost], {"Workspace": workspace} if workspace else {})
 
 
-def _by_listing_tags(profiles: Profiles) -> AccountCheck:
+def _by_listing_tags(profiles: Profiles, careful: Sequence[str]) -> AccountCheck:
     tags = profiles.tags()
     warning = "Synerise did not tell which permissions the key has; a missing one shows at the first use."
-    return AccountCheck("Synerise accepts the key.", (), (warning,), {"Tags": str(len(tags))})
+    return AccountCheck("Synerise accepts the key.", (), (warning, *careful), {"Tags": str(len(tags))})
