@@ -28,3 +28,31 @@ def record(actor: Actor, action: str, target: models.Model, *, name: str = "", *
         object_name=(name or str(target))[:200],
         detail=detail,
     )
+
+
+def detail_lines(entry: AuditEntry) -> list[tuple[str, str]]:
+    """What an entry's detail says, a name and a text a line: a change as `30 → 7`, a list with commas."""
+    lines: list[tuple[str, str]] = []
+    for name, value in entry.detail.items():
+        if isinstance(value, dict):
+            lines += [(key, _change(inner)) for key, inner in value.items()]
+        else:
+            lines.append((name, _change(value) if name in _PAIRS else _text(value)))
+    return lines
+
+
+_PAIRS = {"role"}
+
+
+def _change(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 2:
+        return f"{_text(value[0])} → {_text(value[1])}"
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return str(value)

@@ -16,6 +16,7 @@ from audsync_web.http import PageRequest, is_fragment
 from audsync_web.keyset import CursorInvalid, keyset_slice
 
 from .access import page
+from .audit import detail_lines
 from .forms import AuditFilterForm
 from .models import AuditEntry, Membership
 
@@ -32,6 +33,7 @@ def audit(request: PageRequest) -> HttpResponseBase:
         raise Http404 from None
     context = {
         "entries": found.rows,
+        "rows": [(entry, detail_lines(entry)) for entry in found.rows],
         "older_url": _page_url(request, found.older),
         "newer_url": _page_url(request, found.newer),
     }
@@ -62,7 +64,7 @@ def audit_export(request: PageRequest) -> HttpResponseBase:
 
 def _export_rows(entries: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
     for entry in entries.order_by("-pk").iterator(chunk_size=1000):
-        detail = "; ".join(f"{key}: {value}" for key, value in entry.detail.items())
+        detail = "; ".join(f"{name}: {text}" for name, text in detail_lines(entry))
         at = entry.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         yield (
             at,

@@ -154,8 +154,8 @@ class CompanyForm(forms.Form):
         )
         return {
             **{name: getattr(company, name) for name in plain},
-            "max_removed_percent": round(company.max_removed_share * 100, 2),
-            "max_stored_gigabytes": None if stored is None else stored / GIGABYTE,
+            "max_removed_percent": f"{company.max_removed_share * 100:g}",
+            "max_stored_gigabytes": None if stored is None else f"{stored / GIGABYTE:g}",
         }
 
     def changes(self) -> dict[str, Any]:

@@ -69,7 +69,8 @@ def key_create(*, actor: Actor, name: str, days: int | None = None) -> tuple[Api
     token.full_clean()
     with transaction.atomic():
         token.save()
-        audit.record(actor, "key.create", token, name=token.name, days=days)
+        lifetime = {} if days is None else {"days": days}
+        audit.record(actor, "key.create", token, name=token.name, **lifetime)
     return token, secret
 
 

@@ -124,6 +124,14 @@ def test_the_export_has_what_the_filter_shows_and_no_formulas(logged_in: LoggedI
     assert [(row["who"], row["object"]) for row in rows] == [(admin.email, "'=SUM(1)")]
 
 
+def test_details_read_as_words_and_not_as_code(logged_in: LoggedIn, admin: User, company: Company) -> None:
+    changed = {"keep_originals_days": [30, 7], "delete_originals_when_confirmed": [False, True]}
+    audit.record(make_actor(admin, company), "company.change", company, changed=changed, role=["admin", "manager"])
+    page = logged_in(admin).get("/audit").content.decode()
+    for text in ("30 → 7", "no → yes", "admin → manager"):
+        assert text in page
+
+
 @pytest.mark.usefixtures("trail")
 def test_one_company_never_sees_the_trail_of_another(logged_in: LoggedIn, stranger: User, admin: User) -> None:
     client = logged_in(stranger)
