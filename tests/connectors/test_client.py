@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
+import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -167,9 +171,31 @@ def test_a_slow_answer_times_out_as_unknown_for_an_effect():
 
 
 def test_an_answer_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("audsync_web.vendors.connectors.client.SLOWEST_ANSWER", 0.0)
-    with CannedServer(Canned()) as server, pytest.raises(Transient):
-        make(server.url).read("GET", "/thing", retries=0)
+    monkeypatch.setattr("audsync_web.vendors.connectors.client.SLOWEST_ANSWER", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            line, _ = listening.accept()
+            with line, contextlib.suppress(OSError):
+                line.recv(65536)
+                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n")
+                for _ in range(200):
+                    time.sleep(0.05)
+                    line.sendall(b"x")
+
+        threading.Thread(target=drip, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(Transient):
+            make(f"http://127.0.0.1:{listening.getsockname()[1]}").read("GET", "/thing", timeout=0.3, retries=0)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_packed_or_plain_answer_is_read_whole(packed: bool):
+    text = json.dumps({"long": "y" * 300_000}).encode()
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    with CannedServer(Canned(200, gzip.compress(text) if packed else text, headers)) as server:
+        assert make(server.url).read("GET", "/thing").body == text
 
 
 def test_pacing_comes_before_each_request_and_may_refuse_it(vendor: responses.RequestsMock):

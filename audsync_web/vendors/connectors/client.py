@@ -393,7 +393,7 @@ def _unsendable() -> Permanent:
 
 def _bounded(answer: requests.Response, limit: int, timeout: float) -> bytes:
     blocks, size, until = [], 0, time.monotonic() + SLOWEST_ANSWER * timeout
-    for block in answer.iter_content(64 * 1024):
+    for block in _as_it_comes(answer):
         blocks.append(block)
         size += len(block)
         if time.monotonic() > until:
@@ -401,6 +401,15 @@ def _bounded(answer: requests.Response, limit: int, timeout: float) -> bytes:
         if size > limit:
             raise Permanent("The vendor's answer is larger than anything expected.", code="answer_too_large")
     return b"".join(blocks)
+
+
+def _as_it_comes(answer: requests.Response) -> Iterator[bytes]:
+    """The body piece by piece as it arrives; `iter_content` would wait for a full block, however slowly it fills."""
+    try:
+        while block := answer.raw.read1(64 * 1024, decode_content=True):
+            yield block
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError(error) from error
 
 
 def _plain_text(reply: Reply) -> str:
