@@ -10,3 +10,7 @@ class ApiConfig(AppConfig):
 
     name = "audsync_web.api"
     label = "api"
+
+    def ready(self) -> None:
+        # A worker answers no request, so nothing else would load it: its clean-up registers itself.
+        from . import idempotency  # noqa: F401

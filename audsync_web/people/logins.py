@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from django.contrib.auth import authenticate
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from audsync_web.jobs.kinds import on_housekeeping
 
 from . import throttle
 from .models import User, normal_email
@@ -21,3 +25,9 @@ def login_check(*, email: str, password: str, address: str | None) -> User | Non
         return None
     throttle.forgive(address, email)
     return user
+
+
+@on_housekeeping
+def forget_ended_sessions() -> None:
+    """Delete sessions of browsers that nobody can use any more."""
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
