@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import MutableMapping, Sequence
+from typing import Any, cast
 
 from audsync_web.sandbox import xandr as sandbox
 from audsync_web.sandbox.server import Sandbox
@@ -41,9 +40,14 @@ def switch(box: Sandbox, name: str, value: str | None = "1x") -> None:
     box.context.faults.set(f"xandr.{name}", value)
 
 
+def vendor(box: Sandbox) -> sandbox.XandrSandbox:
+    """The sandbox's Xandr."""
+    return cast("sandbox.XandrSandbox", box.vendors["xandr"])
+
+
 def control(box: Sandbox, action: str, **arguments: Any) -> Any:
     """One of the sandbox's test controls."""
-    return box.vendors["xandr"].control(action, arguments)
+    return vendor(box).control(action, arguments)
 
 
 def live_segment(box: Sandbox, connector: XandrConnector, name: str = "aud_k7q2_11107") -> SegmentRef:
@@ -90,7 +94,7 @@ def deliver(
 
 def journal(box: Sandbox, part: FilePayload) -> RecordingJournal:
     """A journal that writes to the part's memory."""
-    return RecordingJournal(box.context.clock, part.memory)
+    return RecordingJournal(box.context.clock, cast("MutableMapping[str, Any]", part.memory))
 
 
 def sent(box: Sandbox, connector: XandrConnector) -> tuple[DeliveryContext, FilePayload, RemoteState]:
@@ -106,7 +110,7 @@ def members(box: Sandbox, segment: SegmentRef) -> set[str]:
 
 def jobs(box: Sandbox) -> list[dict[str, Any]]:
     """Every job of the vendor, as it shows them."""
-    found: list[dict[str, Any]] = box.vendors["xandr"].state()["jobs"]
+    found: list[dict[str, Any]] = vendor(box).state()["jobs"]
     return found
 
 
@@ -119,8 +123,3 @@ def asked(box: Sandbox, method: str, path: str) -> int:
 def violations(box: Sandbox) -> list[str]:
     """Rules that were broken so far."""
     return box.context.ledger.violations("xandr")
-
-
-def unpublished(segment: SegmentRef) -> SegmentRef:
-    """The same segment before publish."""
-    return replace(segment, published=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
@@ -68,7 +69,10 @@ class XandrApi:
         self._config = config
         self._services = services
         self._scope = scope
-        self._token_key = f"xandr:{config.host}:{fingerprint(config.credentials['username'])}"
+        username, password = config.credentials["username"], config.credentials["password"]
+        self._token_key = f"xandr:{config.host}:{fingerprint(username)}"
+        # A stored token counts only for the password that it was got with, so a changed one is proved anew.
+        self._mark = hashlib.sha256(f"{username}\0{password}".encode()).hexdigest()[:32] + " "
         self._client = VendorClient(
             base_url=config.base_url,
             vendor="xandr",
@@ -76,6 +80,7 @@ class XandrApi:
             user_agent=services.user_agent,
             pace=self._pace,
             describe=_describe,
+            secrets=(password,),
         )
 
     def close(self) -> None:
@@ -117,7 +122,7 @@ class XandrApi:
         """Step 2: the file's bytes, with a length and without `Content-Encoding`; any status is given back (10.2)."""
         headers = {"Content-Type": "application/octet-stream"}
         if self._config.settings["sendTokenToUploadHost"]:
-            headers["Authorization"] = self._token()
+            headers["Authorization"] = _bare(self._token())
         body = SizedStream(source, length, on_block)
         return self._client.effect(
             "POST", url, absolute=True, headers=headers, data=body, timeout=UPLOAD_TIMEOUT, accept=FAILURES
@@ -125,14 +130,17 @@ class XandrApi:
 
     def _send(self, method: str, path: str, token: str, effect: bool, **call: Any) -> Envelope:
         send = self._client.effect if effect else self._client.read
-        reply = send(method, path, headers={"Authorization": token}, accept=FAILURES, **call)
+        reply = send(method, path, headers={"Authorization": _bare(token)}, accept=FAILURES, **call)
         return self._open(reply, effect=effect)
 
     # --- the session (section 3.1)
 
     def _token(self) -> str:
+        """The stored token, marked; logged in for where there is none yet for these credentials."""
         held = self._services.tokens.current(self._token_key)
-        return held or self._services.tokens.renew(self._token_key, None, self._login)
+        if held and held.startswith(self._mark):
+            return held
+        return self._services.tokens.renew(self._token_key, held, self._login)
 
     def _logged_in(self, call: Callable[[str], Envelope]) -> Envelope:
         """`call` with a token, and once more with a new one when the session is over (section 12, rule 3)."""
@@ -162,7 +170,7 @@ class XandrApi:
         except UnknownOutcome as lost:
             # A login whose answer was lost leaves nothing behind but a token that nobody uses.
             raise Transient(lost.text, code=lost.code) from None
-        return Token(self._read_login(reply), renew_at=self._services.clock.now() + SESSION)
+        return Token(self._mark + self._read_login(reply), renew_at=self._services.clock.now() + SESSION)
 
     def _read_login(self, reply: Reply) -> str:
         envelope = _envelope(reply)
@@ -173,7 +181,9 @@ class XandrApi:
             return token
         if error_id in ENDED_LOGINS or (reply.status == 401 and not error_id):
             text, next_step = ENDED_LOGINS.get(error_id, ENDED_LOGINS["NOAUTH"])
-            raise AuthenticationFailed(text, next_step=next_step, vendor_text=_describe(reply), status=reply.status)
+            raise AuthenticationFailed(
+                text, next_step=next_step, vendor_text=self._client.said(reply), status=reply.status
+            )
         if self._is_throttle(reply, envelope):
             raise self._throttled(reply)
         # Any other refusal may be the login limit, whose code is not published (register, U2).
@@ -181,7 +191,7 @@ class XandrApi:
             "Xandr cannot log this user in just now.",
             code="login_refused",
             retry_after=LOGIN_PAUSE,
-            vendor_text=_describe(reply),
+            vendor_text=self._client.said(reply),
             status=reply.status,
         )
 
@@ -197,7 +207,7 @@ class XandrApi:
         raise self._refusal(reply, error_id, effect=effect)
 
     def _refusal(self, reply: Reply, error_id: str, *, effect: bool) -> Exception:
-        context: dict[str, Any] = {"vendor_text": _describe(reply), "status": reply.status}
+        context: dict[str, Any] = {"vendor_text": self._client.said(reply), "status": reply.status}
         if error_id == "NOAUTH" or (reply.status == 401 and not error_id):
             return NotLoggedIn("The Xandr session is over.", **context)
         if error_id in ENDED_LOGINS:
@@ -231,7 +241,7 @@ class XandrApi:
             "Xandr asks us to slow down.",
             code="throttled",
             retry_after=wait,
-            vendor_text=_describe(reply),
+            vendor_text=self._client.said(reply),
             status=reply.status,
         )
 
@@ -242,6 +252,11 @@ class XandrApi:
             self._services.pacer.take(f"{self._scope}:read", per_second=rate, burst=READ_BURST)
         else:
             self._services.pacer.take(f"{self._scope}:write", per_second=rate / 2, burst=WRITE_BURST)
+
+
+def _bare(marked: str) -> str:
+    """The token as the vendor knows it, with no scheme word (register, U4)."""
+    return marked.partition(" ")[2]
 
 
 def _envelope(reply: Reply) -> Envelope:

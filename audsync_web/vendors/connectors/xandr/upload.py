@@ -89,6 +89,8 @@ def judge_upload(reply: Reply, job: OpenJob, gate: str, pause: float) -> str:
     """Nothing wrong: an empty text, or a warning when another job was named. Else raises what the refusal means."""
     success, code, said = upload_error(reply)
     if not success:
+        # The address is a secret that an error text may repeat.
+        said = said.replace(job.url.rsplit("/", 1)[-1], "…")
         raise _refusal(reply, code, said, gate, pause)
     return "" if uploaded_job(reply) == job.job_id else "Xandr's answer to the upload named another job"
 
