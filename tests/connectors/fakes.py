@@ -273,13 +273,19 @@ def _body(rows: Sequence[Row], shape: LineFormat, held_by: Mapping[str, int]) ->
 def _chunks(
     rows: Sequence[Row], shape: LineFormat, most: int | None, largest: int | None, held_by: Mapping[str, int]
 ) -> Iterator[list[Row]]:
+    empty = len(shape.opening) + len(shape.closing)
     chunk: list[Row] = []
+    size = empty
     for row in rows:
+        # The last separator may be absent; counting it for every line but the first gives the exact size either way.
+        line = len(_line(row, shape, held_by)) + (len(shape.separator) if chunk or shape.final_separator else 0)
         full = most is not None and len(chunk) >= most
-        if chunk and (full or (largest is not None and len(_body([*chunk, row], shape, held_by)) > largest)):
+        if chunk and (full or (largest is not None and size + line > largest)):
             yield chunk
-            chunk = []
+            chunk, size = [], empty
+            line = len(_line(row, shape, held_by)) + (len(shape.separator) if shape.final_separator else 0)
         chunk.append(row)
+        size += line
     if chunk:
         yield chunk
 
