@@ -148,3 +148,14 @@ def test_the_linked_segmentations_count_confirms_as_well(box: Sandbox):
     assert "40 of 40" in confirmed.text
     linked.memory["expected"] = 80
     assert connector.confirm_delivery(linked, parts, now).state is Confirmation.PENDING
+
+
+@pytest.mark.parametrize("uuid", ["no-uuid", UUID])
+def test_a_segmentation_that_cannot_be_read_stops_no_delivery(box: Sandbox, uuid: str):
+    connector = connect(box, graceMinutes=0)
+    delivery, parts = sent(box, connector, made(connector), MEMBERS, [])
+    delivery.memory.update(sample={}, expected=40)
+    linked = replace(delivery, segment=replace(delivery.segment, options={"segmentationUuid": uuid}))
+    ended = connector.confirm_delivery(linked, parts, box.context.clock.now())
+    assert ended.state is Confirmation.UNVERIFIED
+    assert "nothing to read back" in ended.text

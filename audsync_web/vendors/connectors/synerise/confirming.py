@@ -18,7 +18,7 @@ from audsync_web.vendors.connectors.base import (
     PartRef,
     SegmentRef,
 )
-from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
+from audsync_web.vendors.connectors.errors import Permanent
 
 from .batches import digest
 from .profiles import Profiles
@@ -84,8 +84,8 @@ class Confirming:
             return ""
         try:
             matching = self._sources.matching(uuid)
-        except RemoteMissing:
-            return ""
+        except Permanent:
+            return ""  # a segmentation that cannot be read proves nothing; preflight tells why
         slack = max(1.0, expected * float(self._settings["countTolerance"]))
         if matching is None or abs(matching - expected) > slack:
             return ""
