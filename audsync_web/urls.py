@@ -16,4 +16,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("api/", include("audsync_web.api.urls")),
     path("", include("audsync_web.people.urls")),
+    path("", include("audsync_web.vendors.urls")),
+    path("", include("uploads.urls")),
 ]

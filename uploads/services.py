@@ -172,8 +172,12 @@ def _supersede_waiting(destination: Destination, upload: Upload) -> None:
         upload_settle(other)
 
 
-def upload_go(*, actor: Actor, upload: Upload) -> Upload:
-    """Start the deliveries of an upload that was held for a person to look at."""
+def upload_go(*, actor: Actor, upload: Upload, max_removed_share: float | None = None) -> Upload:
+    """Start the deliveries of an upload that was held for a person to look at.
+
+    `max_removed_share` is what the person has seen and agreed to: a delivery that would remove more when its turn has
+    come stops. None: whatever it removes.
+    """
     if not actor.may_handle(upload.uploaded_by_id):
         raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may start it.")
     with transaction.atomic():
@@ -181,8 +185,8 @@ def upload_go(*, actor: Actor, upload: Upload) -> Upload:
         if row.status != UploadStatus.READY:
             raise UploadConflict("This upload is not waiting to be started.")
         require_uploadable(row.segment)
-        row.hold, row.status = False, UploadStatus.DELIVERING
-        row.save(update_fields=["hold", "status"])
+        row.hold, row.status, row.max_removed_share = False, UploadStatus.DELIVERING, max_removed_share
+        row.save(update_fields=["hold", "status", "max_removed_share"])
         _queue_deliveries(row)
         for delivery in row.deliveries.open():
             wake("uploads.delivery", delivery.pk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.utils import timezone
 
@@ -19,8 +19,13 @@ _STOPPED_WORDS = {
 
 def newest_deliveries(upload: Upload) -> list[Delivery]:
     """The delivery that counts for each destination: the newest, as a retry stands for what it retries."""
+    return countable(upload.deliveries.select_related("destination__vendor_account").order_by("pk"))
+
+
+def countable(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Of an upload's deliveries in order of their ids, the newest of each destination."""
     newest: dict[int, Delivery] = {}
-    for delivery in upload.deliveries.select_related("destination__vendor_account").order_by("pk"):
+    for delivery in deliveries:
         newest[delivery.destination_id] = delivery
     return list(newest.values())
 

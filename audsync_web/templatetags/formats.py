@@ -95,6 +95,11 @@ def format_absolute(moment: datetime) -> str:
     return f"{utc.day} {utc:%b %Y, %H:%M:%S} UTC"
 
 
+def format_moment(moment: datetime | None) -> str:
+    """The whole moment in UTC, a dash where there is none: for what is printed."""
+    return NOTHING if moment is None else format_absolute(moment)
+
+
 def format_relative(moment: datetime, now: datetime) -> str:
     """How far `moment` is from `now`, in words; beyond thirty days the date. `static/js/app.js` says the same."""
     seconds = (as_utc(now) - as_utc(moment)).total_seconds()

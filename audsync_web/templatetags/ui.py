@@ -29,6 +29,7 @@ register.filter("signed", formats.format_signed)
 register.filter("bytes", formats.format_bytes)
 register.filter("duration", formats.format_duration)
 register.filter("share", formats.format_share)
+register.filter("absolute", formats.format_moment)
 
 # A page of a list that is re-sorted or filtered starts again at its beginning.
 CURSOR_PARAMETERS = ("cursor", "before", "after")

@@ -1,0 +1,299 @@
+// The upload page: the first rows at once, the questions that they leave open, and the resumable transfer.
+// Without this file the form sends the file as it is, and the server asks the same questions.
+import { look } from "./upload-sniff.js";
+import { TusUpload, begun } from "./upload-tus.js";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const form = $("#upload-form");
+const THIN = "\u202f";
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+const size = (bytes) => {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
+  const number = bytes / 1000 ** power;
+  return `${power ? number.toFixed(number < 99.95 ? 1 : 0).replace(/\.0$/, "") : bytes}${THIN}${["B", "kB", "MB", "GB", "TB"][power]}`;
+};
+const duration = (seconds) => {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole}${THIN}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}${THIN}min ${whole % 60}${THIN}s`;
+  return `${Math.floor(whole / 3600)}${THIN}h ${Math.floor((whole % 3600) / 60)}${THIN}min`;
+};
+
+if (form) start();
+
+function start() {
+  const kinds = JSON.parse($("#upload-formats").textContent);
+  const fed = JSON.parse($("#upload-segments").textContent);
+  const input = form.elements.file;
+  const label = (key) => kinds.find((kind) => kind.key === key)?.label ?? key;
+  let seen = null;
+  let chosen = null;
+
+  // ---- the segment, and what it is fed with ----------------------------------------------------------------------
+  function showFed() {
+    const destinations = fed[form.elements.segment.value] ?? null;
+    const line = $("#fed-with");
+    if (!destinations) line.textContent = "";
+    else if (!destinations.length) line.textContent = "This segment has no destination yet. Add a vendor account to it first.";
+    else line.textContent = `Fed with ${destinations.map((one) => `${one.label} (${one.name})`).join(", ")}.`;
+  }
+  form.elements.segment.addEventListener("change", () => { showFed(); if (seen) show(); });
+  showFed();
+
+  // ---- the file ---------------------------------------------------------------------------------------------------
+  const drop = $("#drop");
+  const over = (event) => { event.preventDefault(); drop.classList.add("is-over"); };
+  ["dragenter", "dragover"].forEach((name) => drop.addEventListener(name, over));
+  ["dragleave", "drop"].forEach((name) => drop.addEventListener(name, () => drop.classList.remove("is-over")));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (!event.dataTransfer.files.length) return;
+    const carrier = new DataTransfer();
+    carrier.items.add(event.dataTransfer.files[0]);
+    input.files = carrier.files;
+    take();
+  });
+  addEventListener("dragover", (event) => event.preventDefault()); // a near miss must not open the file
+  addEventListener("drop", (event) => event.preventDefault());
+  input.addEventListener("change", take);
+
+  async function take() {
+    const file = input.files[0] ?? null;
+    seen = null;
+    chosen = null;
+    const place = $("#preview");
+    place.hidden = !file;
+    if (!file) return;
+    $("#paste").open = false;
+    form.elements.ids.value = "";
+    place.replaceChildren(element("p", { className: "quiet", textContent: "Reading the first rows…" }));
+    try {
+      seen = await look(file, kinds);
+    } catch {
+      seen = { problem: "The file cannot be read. It may have been moved or changed." };
+    }
+    if (file !== input.files[0]) return;
+    if (Number(form.dataset.maxBytes) < file.size) seen = { problem: `This file has ${size(file.size)}; AudSync takes at most ${size(Number(form.dataset.maxBytes))}.`, fatal: true };
+    if (!seen.problem) settle();
+    show();
+  }
+
+  // What the first rows answer by themselves goes into the form; only what stays open is asked.
+  function settle() {
+    const wanted = new Set((fed[form.elements.segment.value] ?? []).map((one) => one.kind));
+    const known = seen.columns.filter((column) => column.kind);
+    const best = known.find((column) => wanted.has(column.kind)) ?? known[0] ?? seen.columns.find((column) => column.shape) ?? seen.columns[0];
+    choose(best);
+    form.elements.header.value = seen.header ? "yes" : "no";
+    form.elements.delimiter.value = seen.delimiter === "," ? "" : seen.delimiter;
+    form.elements.encoding.value = seen.encoding;
+  }
+
+  function choose(column) {
+    chosen = column;
+    form.elements.column.value = seen.columns.length > 1 ? column.index + 1 : "";
+    form.elements.kind.value = column.kind ? "" : column.shape ?? onlyKind() ?? "";
+  }
+
+  // A segment that is fed with one kind alone leaves no choice.
+  function onlyKind() {
+    const wanted = [...new Set((fed[form.elements.segment.value] ?? []).map((one) => one.kind))];
+    return wanted.length === 1 ? wanted[0] : null;
+  }
+
+  // ---- the first rows, and the questions --------------------------------------------------------------------------
+  function show() {
+    const place = $("#preview");
+    if (seen.problem) {
+      const notice = element("div", { className: "notice notice-bad" }, element("div", {}, element("p", { textContent: seen.problem })));
+      place.replaceChildren(notice);
+      return;
+    }
+    const parts = [summary()];
+    if (!chosen.kind) parts.push(question());
+    parts.push(table());
+    const box = element("div", { className: "preview" }, ...parts);
+    place.replaceChildren(box);
+  }
+
+  function summary() {
+    const facts = [size(input.files[0].size)];
+    if (seen.packed) facts.push("gzip-compressed, unpacked on the server");
+    facts.push({ "": "UTF-8", cp1252: "probably Windows-1252", "utf-16": "UTF-16" }[seen.encoding]);
+    if (seen.columns.length > 1) facts.push(`${seen.columns.length} columns`);
+    facts.push(seen.header ? "first line is the header" : "no header");
+    const kind = chosen.kind ?? form.elements.kind.value;
+    const words = kind ? `${label(kind)}${chosen.name ? `, column “${chosen.name}”` : ""}` : "Say what the identifiers are";
+    return element("div", { className: "preview-head" }, element("strong", { textContent: words }), element("span", { className: "quiet", textContent: facts.join(" · ") }));
+  }
+
+  function question() {
+    const box = element("fieldset", { className: "preview-question notice notice-warn" });
+    const inner = element("div");
+    inner.append(element("legend", { className: "form-label", textContent: seen.header ? `“${chosen.name || "The column"}” is no column name that AudSync knows. What is in it?` : "The file has no header that AudSync knows." }));
+    if (seen.columns.length === 1 || !seen.header) {
+      const choices = element("div", { className: "choices" });
+      for (const [value, words] of [["no", `The first line, “${short(seen.first[chosen.index] ?? "")}”, is a member`], ["yes", "The first line is a header"]]) {
+        const radio = element("input", { type: "radio", name: "preview-header", value, checked: form.elements.header.value === value });
+        radio.addEventListener("change", () => { form.elements.header.value = value; });
+        choices.append(element("label", { className: "choice" }, radio, element("span", { textContent: words })));
+      }
+      inner.append(choices);
+    }
+    const select = form.elements.kind.cloneNode(true);
+    Object.assign(select, { id: "preview-kind", name: "" });
+    select.options[0].textContent = "Choose the identifier kind";
+    select.value = form.elements.kind.value;
+    select.addEventListener("change", () => { form.elements.kind.value = select.value; $(".preview-head strong").replaceWith($("strong", summary())); });
+    inner.append(element("label", { className: "form-label", htmlFor: "preview-kind", textContent: "Identifier kind" }), select);
+    box.append(inner);
+    return box;
+  }
+
+  const short = (text) => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
+
+  function table() {
+    const head = element("tr");
+    for (const column of seen.columns) {
+      const words = column.name || `Column ${column.index + 1}`;
+      const cell = element("th", { scope: "col", className: column === chosen ? "is-chosen" : "" });
+      if (seen.columns.length > 1) {
+        const pick = element("button", { type: "button", className: "btn btn-sm", textContent: words });
+        pick.setAttribute("aria-pressed", String(column === chosen));
+        pick.addEventListener("click", () => { choose(column); show(); $(`#preview th:nth-child(${column.index + 1}) button`).focus(); });
+        cell.append(pick);
+      } else cell.textContent = words;
+      head.append(cell);
+    }
+    const body = element("tbody");
+    for (const row of seen.rows) {
+      body.append(element("tr", {}, ...seen.columns.map((column) => element("td", { className: column === chosen ? "is-chosen" : "", textContent: short(row[column.index] ?? "") }))));
+    }
+    const caption = element("caption", { className: "visually-hidden", textContent: "The first rows of the file" });
+    const region = element("div", { className: "table-region", tabIndex: 0 }, element("table", { className: "table table-sm" }, caption, element("thead", {}, head), body));
+    region.setAttribute("role", "region");
+    region.setAttribute("aria-label", "The first rows of the file");
+    return region;
+  }
+
+  // ---- what was begun and has not arrived -------------------------------------------------------------------------
+  function showUnfinished() {
+    const left = begun.list();
+    const place = $("#unfinished");
+    place.hidden = !left.length;
+    if (!left.length) return;
+    const names = left.map((entry) => `${entry.name} (${size(entry.size)})`).join(", ");
+    place.replaceChildren(element("div", { className: "notice notice-info" }, element("div", {}, element("p", { textContent: `Not arrived whole yet: ${names}. Choose the same segment and file, and it goes on where it stopped.` }))));
+  }
+  showUnfinished();
+
+  // ---- sending ----------------------------------------------------------------------------------------------------
+  function fault(field, text) {
+    window.audsync?.toast(text, "error");
+    field.focus();
+    field.setAttribute("aria-invalid", "true");
+  }
+
+  form.addEventListener("submit", (event) => {
+    const file = input.files[0];
+    if (!file || form.elements.ids.value.trim()) return; // pasted identifiers go as a plain form
+    event.preventDefault();
+    if (!form.elements.segment.value) return fault(form.elements.segment, "Choose a segment first.");
+    if (seen?.fatal) return fault(input, seen.problem);
+    if (chosen && !chosen.kind && !form.elements.kind.value) return fault($("#preview-kind"), "Say what kind of identifiers these are.");
+    send(file);
+  });
+
+  function metadata(file) {
+    const values = form.elements;
+    const share = Number(values.caution.value) / 100;
+    return {
+      filename: file.name,
+      mode: form.querySelector("[name=mode]:checked").value,
+      hold: "true",
+      header: values.kind.value ? "any" : "",
+      kind: values.kind.value,
+      column: values.column.value ? String(Number(values.column.value) - 1) : "",
+      delimiter: values.delimiter.value,
+      encoding: values.encoding.value,
+      hasHeader: values.header.value === "no" ? "false" : "true",
+      maxRemovedShare: values.caution.value !== "" && share >= 0 && share <= 1 ? String(share) : "",
+    };
+  }
+
+  function send(file) {
+    const endpoint = form.dataset.tus.replace("SEGMENT", form.elements.segment.value);
+    const meter = speedometer();
+    const state = $("#transfer-state");
+    const pause = $("#transfer-pause");
+    const words = $("span", pause);
+    $("#upload-steps").hidden = true;
+    $("#transfer").hidden = false;
+    $("#transfer-name").textContent = file.name;
+    const leave = (event) => event.preventDefault();
+    addEventListener("beforeunload", leave);
+    const upload = new TusUpload(file, { endpoint, metadata: metadata(file), told: {
+      progress: (sent, total) => meter.show(sent, total),
+      state: (word, text) => {
+        if (word !== "sending") meter.rest();
+        if (state.textContent !== text) state.textContent = text;
+        if (word === "refused") { removeEventListener("beforeunload", leave); back(text); }
+      },
+      done: (id) => {
+        removeEventListener("beforeunload", leave);
+        state.textContent = "Arrived. Opening its board…";
+        location.assign(form.dataset.board.replace("00000000-0000-0000-0000-000000000000", id));
+      },
+    } });
+    pause.onclick = () => {
+      if (upload.paused) upload.resume(); else upload.pause();
+      pause.classList.toggle("is-paused", upload.paused);
+      words.textContent = upload.paused ? "Go on" : "Pause";
+    };
+    $("#transfer-stop").onclick = async () => {
+      removeEventListener("beforeunload", leave);
+      await upload.giveUp();
+      back("");
+    };
+    meter.show(0, file.size);
+    upload.run();
+    pause.focus();
+  }
+
+  function back(text) {
+    $("#upload-steps").hidden = false;
+    $("#transfer").hidden = true;
+    showUnfinished();
+    if (text) window.audsync?.toast(text, "error");
+    $("#send").focus();
+  }
+
+  // Speed over the last seconds, so that it follows the connection and does not jump.
+  function speedometer() {
+    let marks = [];
+    let shown = 0;
+    return {
+      rest() { marks = []; $("#transfer-hint").textContent = ""; },
+      show(sent, total) {
+        const now = performance.now();
+        marks.push([now, sent]);
+        marks = marks.filter(([at], index) => now - at < 8000 || index === marks.length - 1);
+        const [[began, from]] = marks;
+        const rate = now - began > 400 ? (sent - from) / ((now - began) / 1000) : 0;
+        const share = total ? sent / total : 0;
+        $("#transfer-bar").value = share;
+        $("#transfer-share").textContent = `${Math.min(99.9, Math.floor(share * 1000) / 10)}${THIN}%`;
+        if (now - shown < 400) return;
+        shown = now;
+        const pace = rate > 0 ? ` · ${size(rate)} a second · about ${duration((total - sent) / rate)} left` : "";
+        $("#transfer-hint").textContent = `${size(sent)} of ${size(total)}${pace}`;
+      },
+    };
+  }
+}

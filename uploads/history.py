@@ -1,0 +1,229 @@
+"""The history of every upload and delivery: filtered, searched, sorted by time, paged by key, exported."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Literal
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+
+from audsync_web.exports import csv_response
+from audsync_web.http import PageRequest, is_fragment
+from audsync_web.keyset import CursorInvalid, Slice, keyset_slice
+from audsync_web.people.access import page
+from audsync_web.people.models import User
+from audsync_web.vendors.models import VendorAccount
+from segments.models import Destination, Segment
+
+from .forms import HistoryForm
+from .models import Delivery, Part, Upload
+
+ROWS_A_PAGE = 50
+COUNTED_MOST = 1000
+CHOICES_MOST = 500
+SORTS = {"time": ("created_at", "pk"), "-time": ("-created_at", "-pk")}
+
+UPLOAD_HEADER = (
+    "upload", "received at", "ended at", "file", "segment", "mode", "status", "brought by", "via", "bytes", "md5",
+    "sha256", "rows", "members", "duplicates", "rejected", "details",
+)  # fmt: skip
+DELIVERY_HEADER = (
+    "delivery", "upload", "queued at", "ended at", "file", "segment", "vendor", "vendor account", "mode", "status",
+    "vendor status", "members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused",
+    "parts", "details",
+)  # fmt: skip
+
+
+@page()
+def uploads(request: PageRequest) -> HttpResponseBase:
+    """Every upload of the company."""
+    form = HistoryForm(request.GET, company=request.company, deliveries=False)
+    rows = found_uploads(request, form.wanted()).select_related("segment", "uploaded_by")
+    return _page(request, "uploads", rows, form)
+
+
+@page()
+def deliveries(request: PageRequest) -> HttpResponseBase:
+    """Every delivery of the company."""
+    form = HistoryForm(request.GET, company=request.company, deliveries=True)
+    rows = found_deliveries(request, form.wanted())
+    rows = rows.select_related("upload__uploaded_by", "destination__segment", "destination__vendor_account")
+    return _page(request, "deliveries", rows, form)
+
+
+def _page(
+    request: PageRequest, what: Literal["uploads", "deliveries"], rows: QuerySet[Any], form: HistoryForm
+) -> HttpResponseBase:
+    try:
+        found = keyset_slice(rows, order=_order(request), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor"))
+    except CursorInvalid:
+        raise Http404 from None
+    context = {
+        "what": what,
+        "rows": found.rows,
+        "older_url": _url(request, cursor=found.older),
+        "newer_url": _url(request, cursor=found.newer),
+        "summary": _summary(rows, found),
+        "filtered": bool(form.wanted()),
+    }
+    if is_fragment(request):
+        return render(request, "uploads/_history_rows.html", context)
+    return render(request, "uploads/history.html", context | _choices(request, what, form))
+
+
+def _order(request: PageRequest) -> tuple[str, ...]:
+    return SORTS.get(request.GET.get("sort", "-time"), SORTS["-time"])
+
+
+def _summary(rows: QuerySet[Any], found: Slice[Any]) -> str:
+    """How many there are; beyond a thousand only that there are more, which costs no count of millions."""
+    if not found.older and not found.newer:
+        return f"{len(found.rows)}"
+    count = rows.order_by()[: COUNTED_MOST + 1].count()
+    return "1\u202f000+" if count > COUNTED_MOST else f"{count}"
+
+
+def _url(request: PageRequest, *, cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    query = request.GET.copy()
+    query["cursor"] = cursor
+    return f"{request.path}?{query.urlencode()}"
+
+
+def _choices(request: PageRequest, what: str, form: HistoryForm) -> dict[str, Any]:
+    """What the filter offers, the two tabs and the export, all keeping the filter of the URL."""
+    company = request.company
+    query = request.GET.copy()
+    for name in ("cursor", "sort", "status"):
+        query.pop(name, None)
+    kept = f"?{query.urlencode()}" if query else ""
+    export = reverse("history_export" if what == "uploads" else "history_deliveries_export")
+    return {
+        "form": form,
+        "chosen": request.GET,
+        "accounts": VendorAccount.objects.filter(company=company).order_by("name")[:CHOICES_MOST],
+        "segments": Segment.objects.visible_to(company).order_by("name")[:CHOICES_MOST],
+        "people": User.objects.filter(memberships__company=company).order_by("email")[:CHOICES_MOST],
+        "tabs": [
+            {"label": "Uploads", "url": reverse("history") + kept, "active": what == "uploads"},
+            {"label": "Deliveries", "url": reverse("history_deliveries") + kept, "active": what == "deliveries"},
+        ],
+        "export_url": f"{export}?{request.GET.urlencode()}" if request.GET else export,
+    }
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+def found_uploads(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Upload]:
+    """The company's uploads that fit; an upload fits an account when a delivery of it went there."""
+    rows: QuerySet[Upload] = Upload.objects.visible_to(request.company).filter(_times(wanted))
+    for name, column in (("status", "status"), ("segment", "segment"), ("person", "uploaded_by")):
+        if name in wanted:
+            rows = rows.filter(**{column: wanted[name]})
+    if "account" in wanted:
+        there = Delivery.objects.filter(upload_id=OuterRef("pk"), destination__vendor_account=wanted["account"])
+        rows = rows.filter(Exists(there))
+    return rows.filter(_search_uploads(wanted["q"], request)) if "q" in wanted else rows
+
+
+def found_deliveries(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Delivery]:
+    """The company's deliveries that fit."""
+    rows: QuerySet[Delivery] = Delivery.objects.visible_to(request.company).filter(_times(wanted))
+    if "status" in wanted:
+        rows = rows.filter(status=wanted["status"])
+    if "account" in wanted:
+        rows = rows.filter(destination__in=Destination.objects.filter(vendor_account=wanted["account"]))
+    if "segment" in wanted:
+        rows = rows.filter(destination__in=Destination.objects.filter(segment=wanted["segment"]))
+    if "person" in wanted:
+        rows = rows.filter(upload__uploaded_by=wanted["person"])
+    return rows.filter(_search_deliveries(wanted["q"], request)) if "q" in wanted else rows
+
+
+def _times(wanted: dict[str, Any]) -> Q:
+    fits = Q()
+    if "since" in wanted:
+        fits &= Q(created_at__gte=datetime.combine(wanted["since"], time.min, tzinfo=UTC))
+    if "until" in wanted:
+        fits &= Q(created_at__lt=datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC))
+    return fits
+
+
+def _search_uploads(text: str, request: PageRequest) -> Q:
+    """An upload's id or a vendor's job id as a whole, else a part of the file's name."""
+    text = text.strip()
+    if (pk := _as_uuid(text)) is not None and Upload.objects.visible_to(request.company).filter(pk=pk).exists():
+        return Q(pk=pk)
+    jobs = _jobs(text, request).values_list("delivery__upload_id", flat=True)
+    return Q(pk__in=found) if (found := list(jobs)) else Q(file_name__icontains=text)
+
+
+def _search_deliveries(text: str, request: PageRequest) -> Q:
+    text = text.strip()
+    if (pk := _as_uuid(text)) is not None and Upload.objects.visible_to(request.company).filter(pk=pk).exists():
+        return Q(upload_id=pk)
+    jobs = _jobs(text, request).values_list("delivery_id", flat=True)
+    return Q(pk__in=found) if (found := list(jobs)) else Q(upload__file_name__icontains=text)
+
+
+def _jobs(text: str, request: PageRequest) -> QuerySet[Part]:
+    return Part.objects.filter(job_id=text, delivery__company=request.company).order_by()[:100]
+
+
+def _as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+# --- exports ----------------------------------------------------------------------------------------------------------
+
+
+@page()
+def uploads_export(request: PageRequest) -> HttpResponseBase:
+    """The filtered uploads as CSV, streamed."""
+    form = HistoryForm(request.GET, company=request.company, deliveries=False)
+    rows = found_uploads(request, form.wanted()).select_related("segment", "uploaded_by").order_by(*_order(request))
+    return csv_response("uploads.csv", UPLOAD_HEADER, _upload_lines(rows))
+
+
+@page()
+def deliveries_export(request: PageRequest) -> HttpResponseBase:
+    """The filtered deliveries as CSV, streamed."""
+    form = HistoryForm(request.GET, company=request.company, deliveries=True)
+    rows = found_deliveries(request, form.wanted()).order_by(*_order(request))
+    rows = rows.select_related("upload", "destination__segment", "destination__vendor_account")
+    return csv_response("deliveries.csv", DELIVERY_HEADER, _delivery_lines(rows))
+
+
+def _upload_lines(rows: QuerySet[Upload]) -> Iterator[tuple[Any, ...]]:
+    for row in rows.iterator(chunk_size=1000):
+        who = row.uploaded_by.email if row.uploaded_by else ""
+        yield (
+            row.pk, _iso(row.created_at), _iso(row.finished_at), row.file_name, row.segment.name, row.mode, row.status,
+            who, row.via, row.bytes, row.md5, row.sha256, row.records, row.members, row.duplicates, row.rejected,
+            row.details,
+        )  # fmt: skip
+
+
+def _delivery_lines(rows: QuerySet[Delivery]) -> Iterator[tuple[Any, ...]]:
+    for row in rows.iterator(chunk_size=1000):
+        account = row.destination.vendor_account
+        yield (
+            row.pk, row.upload_id, _iso(row.created_at), _iso(row.finished_at), row.upload.file_name,
+            row.destination.segment.name, account.vendor, account.name, row.mode, row.status, row.vendor_status,
+            row.members, row.held, row.adds, row.renewed, row.removes, row.unchanged, row.sent, row.accepted,
+            row.refused, row.parts_total, row.error_text or row.details,
+        )  # fmt: skip
+
+
+def _iso(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
