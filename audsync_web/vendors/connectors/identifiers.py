@@ -112,7 +112,7 @@ _HASHES: dict[tuple[str, str], Conversion] = {("email", "email_sha256"): "sha256
 
 
 def kind_of_header(text: str) -> str | None:
-    """The identifier kind that a column name means, or None when it is none we know. Case and outer space do not count."""
+    """The identifier kind that a column name means, None when we know none. Case and outer space do not count."""
     name = " ".join(text.strip().lower().split())
     for kind in KINDS.values():
         if name == kind.key or name in kind.spellings:
