@@ -5,12 +5,15 @@ from __future__ import annotations
 from django.urls import path
 
 from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+from .tus import TusCreateView, TusUploadView
 
 MEMBERSHIP = "segment/<int:segment_id>/membership"
 UPLOAD = f"{MEMBERSHIP}/upload/<uuid:upload_id>"
 
 urlpatterns = [
     path(MEMBERSHIP, MembershipView.as_view(), name="membership"),
+    path(f"{MEMBERSHIP}/tus", TusCreateView.as_view(), name="tus"),
+    path(f"{MEMBERSHIP}/tus/<uuid:tus_id>", TusUploadView.as_view(), name="tus_upload"),
     path(f"{MEMBERSHIP}/upload", UploadListView.as_view(), name="uploads"),
     path(UPLOAD, UploadView.as_view(), name="upload"),
     path(f"{UPLOAD}/cancel", UploadCancelView.as_view(), name="upload_cancel"),

@@ -39,6 +39,11 @@ class RequestBody:
         """Called after every block, so that a long body shows that its request still runs."""
         self.bytes_read = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no body came: none was announced, or one of no bytes."""
+        return not self._chunked and not self.length
+
     def require_length(self) -> None:
         """Raise `NoLength` for a body that neither says its length nor is chunked."""
         if self.length is None and not self._chunked:

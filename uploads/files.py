@@ -28,7 +28,8 @@ class StorageFull(Exception):
         self.text = text
 
 
-def _is_local() -> bool:
+def is_local() -> bool:
+    """Whether stored files are files of this machine."""
     return isinstance(default_storage, FileSystemStorage) or isinstance(
         getattr(default_storage, "_wrapped", None), FileSystemStorage
     )
@@ -37,7 +38,7 @@ def _is_local() -> bool:
 @contextmanager
 def local_file(name: str) -> Iterator[Path]:
     """A stored file as a local path, to be read only."""
-    if _is_local():
+    if is_local():
         yield Path(default_storage.path(name))
         return
     with spill_folder() as folder:
@@ -50,7 +51,7 @@ def local_file(name: str) -> Iterator[Path]:
 @contextmanager
 def new_file(name: str) -> Iterator[Path]:
     """A path to write a new stored file to; it is kept when the block ends well, and gone when it raises."""
-    if _is_local():
+    if is_local():
         path = Path(default_storage.path(name))
         make_private_folder(path.parent)
         try:

@@ -27,6 +27,7 @@ from .models import (
     Upload,
     UploadStatus,
 )
+from .partials import partial_drop
 from .services import delivery_request_cancel
 from .settling import upload_settle
 
@@ -132,9 +133,7 @@ def fail_what_nobody_attended() -> None:
 def drop_unfinished_uploads() -> None:
     """Resumable uploads that were abandoned, with what had arrived of them."""
     for partial in PartialUpload.objects.filter(expires_at__lt=timezone.now())[:AT_ONCE]:
-        if partial.upload_id is None:
-            files.delete(f"company-{partial.company_id}/partial/{partial.pk}")
-        partial.delete()
+        partial_drop(partial)
 
 
 @on_housekeeping

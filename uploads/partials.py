@@ -1,0 +1,228 @@
+"""Resumable uploads that have not arrived whole yet: created, appended to at exact offsets, finished or dropped.
+
+One request at a time may append. Its hold is short and renewed while bytes arrive, so that a client whose connection
+broke can go on within seconds; the request that was left behind then changes nothing any more. What arrived before a
+break is kept. Where storage is a local folder pieces are written in place; elsewhere each is an object of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from audsync_web.people.actors import Actor
+from segments.models import Segment
+
+from . import files
+from .bodies import BodyCut
+from .models import PartialUpload, Upload
+from .services import UploadWish, require_quota, require_uploadable, upload_accept_unchecked, upload_folder
+
+LIFETIME = timedelta(hours=24)
+HOLD = timedelta(seconds=4)
+PROGRESS_SECONDS = 0.5
+COPY_BYTES = 1024 * 1024
+
+
+class OffsetConflict(Exception):
+    """Bytes do not belong where they were sent, or another request is sending now (409); the text says which."""
+
+
+class TooManyBytes(Exception):
+    """More bytes than were announced."""
+
+
+def partial_create(*, actor: Actor, segment: Segment, length: int, metadata: dict[str, str]) -> PartialUpload:
+    """Make room for a file of `length` bytes. Raises `UploadConflict` or `StorageFull`."""
+    if actor.user is None:
+        raise TypeError("a resumable upload belongs to a person")
+    require_uploadable(segment)
+    require_quota(actor.company, length)
+    files.require_room(length)
+    made: PartialUpload = PartialUpload.objects.create(
+        company=actor.company,
+        segment=segment,
+        user=actor.user,
+        length=length,
+        metadata=metadata,
+        expires_at=timezone.now() + LIFETIME,
+    )
+    return made
+
+
+def partial_append(partial: PartialUpload, offset: int, blocks: Iterable[bytes]) -> None:
+    """Append bytes at `offset`; what arrived is kept, whatever happens then. `partial.offset` tells how far it is.
+
+    Raises `OffsetConflict`, `TooManyBytes`, `BodyCut` or `StorageFull`.
+    """
+    hold = _Hold(partial, offset)
+    failure: Exception | None = None
+    try:
+        with _target(partial, offset) as target:
+            failure = _write(hold, target, blocks, partial.length)
+    finally:
+        hold.leave()
+    partial.offset = hold.offset
+    if failure is not None:
+        raise failure
+
+
+def _write(hold: _Hold, target: BinaryIO, blocks: Iterable[bytes], length: int) -> Exception | None:
+    """Write until the blocks end; an expected failure is given back, so that the bytes before it are kept."""
+    try:
+        for block in blocks:
+            if hold.offset + len(block) > length:
+                return TooManyBytes()
+            target.write(block)
+            hold.advance(len(block), target.flush)
+        return None
+    except (BodyCut, OffsetConflict) as failure:
+        return failure
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        return files.StorageFull("The disk is full. What has arrived so far is kept; go on later.")
+
+
+class _Hold:
+    """The right to append, in the row itself: whoever wrote `locked_until` last has it."""
+
+    def __init__(self, partial: PartialUpload, offset: int) -> None:
+        now = timezone.now()
+        self._pk = partial.pk
+        self._until = now + HOLD
+        self.offset = offset
+        self._told = time.monotonic()
+        free = Q(locked_until__isnull=True) | Q(locked_until__lt=now)
+        rows = PartialUpload.objects.filter(free, pk=partial.pk, offset=offset, upload__isnull=True)
+        if not rows.update(locked_until=self._until):
+            raise OffsetConflict(_why_not(partial.pk, offset))
+
+    def advance(self, count: int, flush: Callable[[], Any]) -> None:
+        """Bytes were written. Renews the hold now and then; `OffsetConflict` when another request has taken it."""
+        self.offset += count
+        if time.monotonic() - self._told < PROGRESS_SECONDS:
+            return
+        self._told = time.monotonic()
+        flush()
+        self._store(timezone.now() + HOLD)
+
+    def leave(self) -> None:
+        """Give the right back, with the offset that was reached; `OffsetConflict` when it was lost before."""
+        self._store(None)
+
+    def _store(self, until: datetime | None) -> None:
+        mine = PartialUpload.objects.filter(pk=self._pk, locked_until=self._until)
+        expires_at = timezone.now() + LIFETIME
+        if not mine.update(offset=self.offset, locked_until=until, expires_at=expires_at):
+            raise OffsetConflict("Another request took this upload over.")
+        self._until = until or self._until
+
+
+def _why_not(pk: Any, offset: int) -> str:
+    row = PartialUpload.objects.filter(pk=pk).first()
+    if row is not None and row.offset == offset and row.upload_id is None:
+        return "Another request is sending to this upload. Ask for its offset in a moment."
+    return f"This upload stands at byte {row.offset if row else 0}, not {offset}."
+
+
+# --- where the bytes lie ---------------------------------------------------------------------------------------------
+
+
+def _name(partial: PartialUpload) -> str:
+    return f"company-{partial.company_id}/partial/{partial.pk}"
+
+
+@contextmanager
+def _target(partial: PartialUpload, offset: int) -> Iterator[BinaryIO]:
+    if not files.is_local():
+        with files.new_file(f"{_name(partial)}/{offset:020d}") as path, path.open("wb") as piece:
+            yield piece
+        return
+    path = Path(default_storage.path(_name(partial)))
+    files.make_private_folder(path.parent)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb") as target:
+        target.seek(offset)
+        yield target
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _move_whole(partial: PartialUpload, original: str) -> None:
+    """Bring the finished file to its place. Safe to call again after a crash in between."""
+    if not files.is_local():
+        with files.new_file(original) as path, path.open("wb") as target:
+            _join_pieces(partial, target)
+        return
+    source, goal = Path(default_storage.path(_name(partial))), Path(default_storage.path(original))
+    files.make_private_folder(goal.parent)
+    if source.exists() or not goal.exists():
+        os.truncate(source, partial.length)
+        source.replace(goal)
+
+
+def _join_pieces(partial: PartialUpload, target: BinaryIO) -> None:
+    """Pieces in the order of their offsets; one that was sent twice overlaps and is skipped as far as it does."""
+    written = 0
+    for number in sorted(default_storage.listdir(_name(partial))[1]):
+        skip = written - int(number)
+        with default_storage.open(f"{_name(partial)}/{number}", "rb") as piece:
+            if skip < 0 or skip >= piece.size:
+                continue
+            piece.seek(skip)
+            shutil.copyfileobj(piece, target, COPY_BYTES)
+            written += piece.size - skip
+    if written != partial.length:
+        raise OffsetConflict("Parts of this upload are missing. Send it again.")
+
+
+def partial_finish(*, actor: Actor, partial: PartialUpload, wish: UploadWish) -> Upload:
+    """The last byte is there: hand the file over to its inspection. Returns the one upload that it became.
+
+    Raises `UploadConflict` when the segment takes no uploads any more.
+    """
+    with transaction.atomic():
+        row = PartialUpload.objects.select_for_update().select_related("segment", "upload").get(pk=partial.pk)
+        if row.upload is not None:
+            return row.upload
+        if row.offset != row.length:
+            raise OffsetConflict(f"This upload stands at byte {row.offset} of {row.length}.")
+        require_uploadable(row.segment)
+        original = f"{upload_folder(row.company_id, row.pk)}/original"
+        _move_whole(row, original)
+        upload = upload_accept_unchecked(
+            actor=actor, segment=row.segment, upload_id=row.pk, original=original, size=row.length, wish=wish
+        )
+        PartialUpload.objects.filter(pk=row.pk).update(upload=upload)
+    if not files.is_local():
+        _delete_bytes(row)
+    return upload
+
+
+def partial_drop(partial: PartialUpload) -> None:
+    """Forget a resumable upload and what had arrived of it; an upload that it became stays."""
+    if partial.upload_id is None:
+        _delete_bytes(partial)
+    partial.delete()
+
+
+def _delete_bytes(partial: PartialUpload) -> None:
+    name = _name(partial)
+    if files.is_local():
+        files.delete(name)
+        return
+    for number in default_storage.listdir(name)[1]:
+        files.delete(f"{name}/{number}")
