@@ -34,7 +34,7 @@ Column = npt.NDArray[Any]
 
 MAGIC = b"AUDROWS1"
 _TAIL = struct.Struct("<QQ8s")
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 32_768
 BLOCK_BYTES = 4 << 20
 _CODEC = "zstd"
 _LEVEL = 1
@@ -248,7 +248,7 @@ class BlockReader:
         for name, kind in self._types.items():
             stored = entry["columns"][name]
             if isinstance(stored, int):
-                columns[name] = np.full(len(lines), stored, dtype=kind)
+                columns[name] = np.broadcast_to(np.array(stored, dtype=kind), len(lines))
                 continue
             size = len(lines) * np.dtype(kind).itemsize
             columns[name] = np.frombuffer(self._unpack(place, stored[0], size), dtype=kind)

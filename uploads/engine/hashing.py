@@ -19,7 +19,7 @@ class StreamHash:
         self._pools: list[ThreadPoolExecutor] = []
         self._running: deque[list[Future[None]]] = deque()
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: bytes | memoryview) -> None:
         """Add a block. While more than `_AHEAD` blocks wait to be hashed, so does the caller."""
         if len(block) < _WORTH_A_THREAD:
             self._wait(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from uploads.engine.pipeline import ordered_map
 from uploads.engine.planning import PartRange, PartTooLarge, plan_parts
 from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.rendering import Rendering
-from uploads.engine.wire import WireWriter, WrittenPart
+from uploads.engine.wire import WireWriter, WrittenPart, packed
 
 __all__ = ["PartRange", "PartTooLarge", "WrittenPart", "plan_parts", "render_part", "write_list", "write_part"]
 
@@ -33,7 +34,7 @@ def write_part(
 
 def render_part(changes: Path, part: PartRange, form: LineFormat) -> bytes:
     """A small part, not packed, in memory: a batch of a thousand rows, say."""
-    rendering = Rendering.of(form)
+    rendering = Rendering(form)
     with ChangeReader(changes) as reader:
         bodies = [rendering.body(rows) for rows in _rows_of(reader, part)]
     end = form.separator if form.final_separator and bodies else b""
@@ -66,14 +67,37 @@ def _as_additions(rows: Rows) -> Rows:
 
 
 def _write(blocks: Iterator[Rows], form: LineFormat, out: Path, progress: ProgressCallback | None) -> WrittenPart:
-    rendering = Rendering.of(form)
+    rendering = Rendering(form)
     lines = 0
     with published(out) as stream, closing(WireWriter(stream, gzip=form.gzip)) as wire:
         wire.write(form.opening)
-        for count, body in ordered_map(lambda rows: (len(rows), rendering.body(rows)), blocks, workers=1):
-            wire.write(form.separator + body if lines else body)
-            lines += count
+        for rendered in ordered_map(lambda piece: _rendered(rendering, *piece), _pieces(rendering, blocks)):
+            wire.write(rendered.text, rendered.packed)
+            lines += rendered.lines
             if progress is not None:
                 progress(Progress("writing", wire.unpacked_bytes, None, lines))
         wire.write((form.separator if form.final_separator and lines else b"") + form.closing)
         return wire.finish(lines)
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A piece of a part: its text, the same packed (None: the format is not gzip), its lines."""
+
+    text: memoryview
+    packed: bytes | None
+    lines: int
+
+
+def _pieces(rendering: Rendering, blocks: Iterator[Rows]) -> Iterator[tuple[Rows, bool]]:
+    """The rows in pieces; each with whether it is the first."""
+    first = True
+    for rows in blocks:
+        for piece in rendering.pieces(rows):
+            yield piece, first
+            first = False
+
+
+def _rendered(rendering: Rendering, rows: Rows, first: bool) -> _Rendered:
+    text = rendering.piece(rows)[len(rendering.form.separator) if first else 0 :]
+    return _Rendered(text, packed(text) if rendering.form.gzip else None, len(rows))

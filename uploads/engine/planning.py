@@ -89,7 +89,7 @@ class _Cutter:
     def __init__(self, form: LineFormat, rules: PartRules, ops: tuple[Op, ...]) -> None:
         self._form = form
         self._ops = ops
-        self._rendering = Rendering.of(form)
+        self._rendering = Rendering(form)
         self._frame = len(form.opening) + len(form.closing)
         self._last_separator = 0 if form.final_separator else len(form.separator)
         self._max_lines = min(rules.max_lines or _NO_LIMIT, self._removal_limit(rules))
@@ -135,6 +135,8 @@ class _Cutter:
             removes = int(removing[stop - 1]) - (int(removing[start - 1]) if start else 0)
             self._extend(rows, numbers, start, stop, removes, int(running[stop - 1]) - spent)
             start = stop
+            if self._packed is not None and self._packed.full:
+                yield self._close()
 
     def _extend(
         self, rows: Rows, numbers: npt.NDArray[np.int64], start: int, stop: int, removes: int, size: int

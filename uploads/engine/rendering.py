@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,20 @@ from uploads.engine.blocks import Rows
 from uploads.engine.lines import Lines
 
 Sizes = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
 
+# Rows that are rendered and packed in one go: few enough for a core's own cache, enough to pack well.
+PIECE_ROWS = 4096
 _CONTINUATION = (0x80, 0xC0)
 
 
-@dataclass(frozen=True)
 class Rendering:
-    """A format, with the wraps it was asked for kept: `wrap` is called once for each pair of operation and holders."""
+    """Renders rows in one format. `wrap` is called once for each pair of operation and holders. Safe in threads."""
 
-    form: LineFormat
-    wraps: dict[tuple[int, int], Wrap]
-
-    @classmethod
-    def of(cls, form: LineFormat) -> Rendering:
-        """Ready to render this format."""
-        return cls(form, {})
+    def __init__(self, form: LineFormat) -> None:
+        self.form = form
+        self._wraps: dict[tuple[int, int], Wrap] = {}
+        self._templates: dict[tuple[Wrap, int], Bytes] = {}
 
     def sizes(self, rows: Rows) -> Sizes:
         """For every row the bytes of its line on the wire, separator included."""
@@ -38,30 +37,51 @@ class Rendering:
         sizes: Sizes = self._value_sizes(rows.lines) + around[codes] + len(self.form.separator)
         return sizes
 
-    def body(self, rows: Rows) -> bytes:
-        """The lines of the rows in their order, joined by the separator, without one at the end."""
-        if not len(rows):
-            return b""
+    def pieces(self, rows: Rows) -> Iterator[Rows]:
+        """The rows in steps of `PIECE_ROWS`: what is rendered, and packed, in one go."""
+        for start in range(0, len(rows), PIECE_ROWS):
+            yield rows.slice(start, min(start + PIECE_ROWS, len(rows)))
+
+    def piece(self, rows: Rows) -> memoryview:
+        """The lines of up to `PIECE_ROWS` rows, in their order, *each after a separator*: drop the first of a part."""
         codes, wraps = self._wraps_of(rows)
-        lines = self._values(rows.lines)
-        if len(wraps) == 1:
-            return self._uniform(bytes(ln.text_of(lines)), wraps[0])
-        return self._mixed(lines, codes, wraps)
+        if len(wraps) > 1:
+            return self._mixed(self._values(rows.lines), codes, wraps)
+        text = ln.text_of(rows.lines)
+        width = ln.even_width(rows.lines)
+        values = self._changed(text)
+        if width and values is None:
+            return self._even(text, width, wraps[0])
+        return self._uneven(bytes(text) if values is None else values, wraps[0])
 
-    def _uniform(self, text: bytes, wrap: Wrap) -> bytes:
-        between = wrap.suffix + self.form.separator + wrap.prefix
-        joined = text[:-1] if between == b"\n" else text[:-1].replace(b"\n", between)
-        return wrap.prefix + joined + wrap.suffix if wrap.prefix or wrap.suffix else joined
+    def body(self, rows: Rows) -> bytes:
+        """The lines of any number of rows, joined by the separator, without one at the end."""
+        return b"".join(self.piece(piece) for piece in self.pieces(rows))[len(self.form.separator) :]
 
-    def _mixed(self, lines: Lines, codes: npt.NDArray[np.int64], wraps: list[Wrap]) -> bytes:
-        """Lines with different wraps, in their order: each run of equal ones is rendered as a whole."""
+    def _even(self, text: memoryview, width: int, wrap: Wrap) -> memoryview:
+        """Identifiers of one length fall into their columns of a table whose other columns never change."""
+        begin = len(self.form.separator) + len(wrap.prefix)
+        template = self._templates.get((wrap, width))
+        if template is None:
+            line = self.form.separator + wrap.prefix + bytes(width - 1) + wrap.suffix
+            template = np.tile(np.frombuffer(line, np.uint8), (PIECE_ROWS, 1))
+            self._templates[wrap, width] = template
+        values = np.frombuffer(text, np.uint8).reshape(-1, width)
+        table = template[: len(values)].copy()
+        table[:, begin : begin + width - 1] = values[:, :-1]
+        return table.reshape(-1).data
+
+    def _uneven(self, text: bytes, wrap: Wrap) -> memoryview:
+        before = self.form.separator + wrap.prefix
+        return memoryview(before + text[:-1].replace(b"\n", wrap.suffix + before) + wrap.suffix)
+
+    def _mixed(self, lines: Lines, codes: npt.NDArray[np.int64], wraps: list[Wrap]) -> memoryview:
+        """Lines with different wraps, in their order."""
         values = pc.binary_replace_slice(lines, -1, (1 << 31) - 1, b"")
         index = pa.array(codes)
-        prefixes = pa.array([wrap.prefix for wrap in wraps], pa.binary()).take(index)
-        suffixes = pa.array([wrap.suffix + self.form.separator for wrap in wraps], pa.binary()).take(index)
-        whole = pc.binary_join_element_wise(prefixes, values, suffixes, b"")
-        text = ln.text_of(whole)
-        return bytes(text[: len(text) - len(self.form.separator)])
+        prefixes = pa.array([self.form.separator + wrap.prefix for wrap in wraps], pa.binary()).take(index)
+        suffixes = pa.array([wrap.suffix for wrap in wraps], pa.binary()).take(index)
+        return ln.text_of(pc.binary_join_element_wise(prefixes, values, suffixes, b""))
 
     def _wraps_of(self, rows: Rows) -> tuple[npt.NDArray[np.int64], list[Wrap]]:
         """For every row the number of its wrap, and the different wraps among these rows."""
@@ -76,19 +96,24 @@ class Rendering:
         return merged[codes.ravel()], wraps
 
     def _wrap(self, op: int, held: int) -> Wrap:
-        if (op, held) not in self.wraps:
-            self.wraps[op, held] = self.form.wrap(Op(op), held)
-        return self.wraps[op, held]
+        if (op, held) not in self._wraps:
+            self._wraps[op, held] = self.form.wrap(Op(op), held)
+        return self._wraps[op, held]
 
     def _values(self, lines: Lines) -> Lines:
-        """The identifiers, escaped and encoded as the format wants; each still ended by a line feed."""
-        text = bytes(ln.text_of(lines))
-        changed = text
+        changed = self._changed(ln.text_of(lines))
+        return lines if changed is None else ln.from_text(changed)
+
+    def _changed(self, view: memoryview) -> bytes | None:
+        """The identifiers escaped and encoded as the format wants, each ended by a line feed; None: as they are."""
+        if self.form.escape == "none" and self.form.encoding == "utf-8":
+            return None
+        text = changed = bytes(view)
         if self.form.escape == "json" and (b'"' in text or b"\\" in text):
             changed = text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
         if self.form.encoding != "utf-8" and not text.isascii():
             changed = changed.decode().encode(self.form.encoding)
-        return lines if changed is text else ln.from_text(changed)
+        return None if changed is text else changed
 
     def _value_sizes(self, lines: Lines) -> Sizes:
         sizes = (ln.lengths(lines) - 1).astype(np.int64)
