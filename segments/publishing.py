@@ -195,16 +195,21 @@ def _apply_fault(lease: Lease, destination: Destination, error: ConnectorError) 
         lease.update(**due_in(1.0), **told)
     elif verdict.move == "account":
         account_needs_attention(destination.vendor_account, error)
-        lease.update(intent=None, **due_in(0.0), **told)
+        lease.update(**due_in(0.0), **told, **_settled(destination))
     elif verdict.move == "stop":
-        lease.update(status=DestinationStatus.FAILED, intent=None, next_action_at=None, **told)
+        lease.update(status=DestinationStatus.FAILED, next_action_at=None, **told, **_settled(destination))
     else:
         _try_again(lease, destination, verdict.move, verdict.seconds, told)
 
 
+def _settled(destination: Destination) -> dict[str, Any]:
+    """A refusal of the call itself means that nothing was done: its intent has its outcome. A refusal of the look that
+    follows a lost answer says nothing about it, so that intent stays."""
+    return {} if destination.intent else {"intent": None}
+
+
 def _try_again(lease: Lease, destination: Destination, move: str, seconds: float, told: dict[str, Any]) -> None:
-    # A transient refusal means that nothing was done, so the intent has its outcome.
-    fields: dict[str, Any] = {"attempts": destination.attempts + 1, "intent": None, **due_in(seconds), **told}
+    fields: dict[str, Any] = {"attempts": destination.attempts + 1, **due_in(seconds), **told, **_settled(destination)}
     if move == "attention":
         fields |= {"status": DestinationStatus.NEEDS_ATTENTION, **attention_fields(destination)}
     lease.update(**fields)

@@ -175,7 +175,7 @@ def _preview_cell(
     ):
         target = Target(
             base,
-            mode=upload.mode,
+            mode=upload.mode,  # type: ignore[arg-type]  # held to the three modes by a constraint
             today=lifetime.today,
             renew_before_day=lifetime.renew_before,
             upload_id=str(upload.pk),

@@ -18,6 +18,7 @@ from audsync_web.vendors.connectors.base import CannotTell, Found, Gate, Nothing
 from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, UnknownOutcome
 from audsync_web.vendors.faults import attention_fields
 from audsync_web.vendors.runtime import enter_gates
+from audsync_web.vendors.services import account_set_limit
 from segments.publishing import SECOND_LOOK, read_intent
 
 from .journal import PartJournal
@@ -47,17 +48,16 @@ def send_next_part(run: Run) -> bool:
     if part is None or run.delivery.cancel_requested_at:
         return False
     gates = list(run.connector.gates(run.context()))
-    payload = make_payload(run.delivery, run.destination, part, run.connector)
     try:
         _refuse_too_many_waiting(run, gates)
         enter_gates(gates, holder_of(part))
     except NotYet as wait:
-        # The part's bytes stay on disk for the next try; only a slice that ends in a send drops them.
         run.put_off(wait.retry_after or 1.0)
         run.lease.update(details=wait.text)
         return False
     with _inside(gates, part):
-        _send(run, part, payload)
+        # Made whole before the vendor hears of it: an upload address may live for minutes only.
+        _send(run, part, make_payload(run.delivery, run.destination, part, run.connector))
     return True
 
 
@@ -120,8 +120,19 @@ def _take_back(part: Part, status: PartStatus) -> None:
 
 def _after_too_large(run: Run, part: Part, error: TooLarge) -> None:
     Part.objects.filter(pk=part.pk).update(status=PartStatus.PLANNED, intent=None)
-    if run.delivery.memory.get("whole_list") or not split_part(run, part):
+    if run.delivery.memory.get("whole_list"):
+        _learn_limit(run, error)
         raise error
+    if not split_part(run, part):
+        raise error
+
+
+def _learn_limit(run: Run, error: TooLarge) -> None:
+    """The vendor's limit is lower than the account's setting: later lists are refused here, before they are sent."""
+    account = run.destination.vendor_account
+    known = account.settings.get("maxUploadBytes")
+    if error.refused_bytes and known and error.refused_bytes <= known:
+        account_set_limit(account, "maxUploadBytes", error.refused_bytes - 1)
 
 
 def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
