@@ -13,6 +13,7 @@ from audsync_web.vendors.connectors.base import RemoteStatus
 from audsync_web.vendors.connectors.errors import (
     NotYet,
     Transient,
+    UnknownOutcome,
 )
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
@@ -191,6 +192,23 @@ def test_a_lost_answer_costs_one_more_batch_and_no_member(box: Sandbox, fault: s
     assert members_of(box, segment.remote_id) == set(MEMBERS)
     assert asked(box, "POST", "/v4/clients/batch") == 5
     assert violations(box) == []
+
+
+def test_a_vendor_that_keeps_failing_is_tried_again_with_the_engines_backoff(box: Sandbox):
+    switch(box, "error_before_batch", "1")
+    connector = connect(box)
+    delivery = delivery_context(made(connector), "custom_id", box.context.clock)
+    (part,) = make_parts(connector, delivery, additions(MEMBERS))
+    journal = RecordingJournal(box.context.clock, memory_of(part))
+    with pytest.raises(UnknownOutcome):
+        connector.send_part(delivery, part, journal)
+    assert journal.intent is not None
+    for _ in range(2):
+        with pytest.raises(Transient):
+            connector.send_part(delivery, part, journal)
+        assert journal.intent is None
+    switch(box, "error_before_batch", None)
+    assert connector.send_part(delivery, part, journal).accepted == 40
 
 
 def test_being_throttled_waits_as_long_as_the_vendor_asks(box: Sandbox):

@@ -18,6 +18,7 @@ from audsync_web.vendors.connectors.base import (
     RemoteState,
     RemoteStatus,
 )
+from audsync_web.vendors.connectors.errors import ConnectorError, Transient, UnknownOutcome
 
 from .session import Session
 from .wire import BatchAnswer, read_batch_answer
@@ -116,3 +117,22 @@ def state_of(part: PartPayload, answer: BatchAnswer, details: str = "") -> Remot
 def digest(value: str) -> str:
     """A stand-in for an identifier in a part's memory."""
     return hashlib.sha256(value.encode()).hexdigest()[:16]
+
+
+def after_lost_answer(part: PartPayload, journal: Journal, lost: UnknownOutcome) -> ConnectorError:
+    """The first lost answer of a part is looked into; a vendor that keeps failing is tried again ever more slowly.
+
+    Every call may be repeated (section 7.10), so from the second on it is a fault like any other, with its backoff.
+    """
+    times = int(part.memory.get("lost", 0)) + 1
+    journal.settle(part={"lost": times})
+    if times > 1:
+        return Transient(
+            "Synerise failed again while it took members.",
+            code=lost.code,
+            vendor_text=lost.vendor_text,
+            status=lost.status,
+            reference=lost.reference,
+        )
+    journal.intend("send", lost=times)
+    return lost

@@ -35,7 +35,13 @@ from audsync_web.vendors.connectors.base import (
     Services,
     Totals,
 )
-from audsync_web.vendors.connectors.errors import InvalidConfiguration, NotYet, Permanent, RemoteMissing
+from audsync_web.vendors.connectors.errors import (
+    InvalidConfiguration,
+    NotYet,
+    Permanent,
+    RemoteMissing,
+    UnknownOutcome,
+)
 from audsync_web.vendors.connectors.fields import AccountConfig, fingerprint
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules
 from audsync_web.vendors.connectors.source import (
@@ -48,7 +54,7 @@ from audsync_web.vendors.connectors.source import (
 )
 
 from . import planning
-from .batches import Batches, from_memory, state_of, to_memory
+from .batches import Batches, after_lost_answer, from_memory, state_of, to_memory
 from .confirming import Confirming, segmentation_of
 from .events import Events
 from .fields import DESTINATION_FIELDS, FIELDS, REGIONS
@@ -279,8 +285,14 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def send_part(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """A batch, or members one by one from the stored cursor on; what was done before is not done again."""
-        if part.removes:
-            return self._send_leavers(delivery, part, journal)
+        try:
+            if part.removes:
+                return self._send_leavers(delivery, part, journal)
+            return self._send_batch(delivery, part, journal)
+        except UnknownOutcome as lost:
+            raise after_lost_answer(part, journal, lost) from None
+
+    def _send_batch(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         answer = self._batch_answer(part, journal)
         if answer.taken and self.config.settings["tagWriteMode"] == "assign":
             answer = self._assign(delivery, part, journal, answer)

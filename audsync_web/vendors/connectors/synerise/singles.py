@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audsync_web.vendors.connectors.base import Clock, Journal, PartPayload
-from audsync_web.vendors.connectors.errors import NotYet, Permanent, Transient
+from audsync_web.vendors.connectors.errors import NotYet, Permanent, Transient, UnknownOutcome
 
 from .profiles import Profiles
 
@@ -47,7 +47,7 @@ class Singles:
                     if why:
                         refused[row] = why
                     done = row + 1
-            except Transient:
+            except (Transient, UnknownOutcome):
                 journal.settle(part=_progress(done, refused))
                 raise
             journal.settle(part=_progress(done, refused))
