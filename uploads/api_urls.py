@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+from .api_preflight import PreflightView
 from .tus import TusCreateView, TusUploadView
 
 MEMBERSHIP = "segment/<int:segment_id>/membership"
@@ -12,6 +13,7 @@ UPLOAD = f"{MEMBERSHIP}/upload/<uuid:upload_id>"
 
 urlpatterns = [
     path(MEMBERSHIP, MembershipView.as_view(), name="membership"),
+    path(f"{MEMBERSHIP}/preflight", PreflightView.as_view(), name="preflight"),
     path(f"{MEMBERSHIP}/tus", TusCreateView.as_view(), name="tus"),
     path(f"{MEMBERSHIP}/tus/<uuid:tus_id>", TusUploadView.as_view(), name="tus_upload"),
     path(f"{MEMBERSHIP}/upload", UploadListView.as_view(), name="uploads"),

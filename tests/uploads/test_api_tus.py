@@ -26,7 +26,7 @@ from tests.api_world import BASE, csv_of, make_segment, md5_of
 from tests.conftest import LoggedIn
 from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
-from uploads import partials
+from uploads import files, partials
 from uploads.housekeeping import drop_unfinished_uploads
 from uploads.models import PartialUpload, Upload
 
@@ -78,6 +78,7 @@ def test_a_tus_client_of_somebody_else_uploads_in_pieces(
     )
     uploader.upload()
     upload = Upload.objects.get()
+    assert uploader.request is not None
     assert uploader.request.response_headers["upload-id"] == str(upload.pk)
     assert (upload.file_name, upload.mode, upload.bytes) == ("members.csv", "add", len(MEMBERS))
     run_until_quiet(kinds=("uploads.inspection",))
@@ -89,7 +90,7 @@ def test_a_tus_client_resumes_where_the_connection_broke(live_server: Any, segme
     headers = {"Authorization": f"Bearer {token}"}
     client = TusClient(f"{live_server.url}{BASE}/segment/{segment['id']}/membership/tus", headers=headers)
     first = client.uploader(file_stream=io.BytesIO(MEMBERS), chunk_size=10_000)
-    first.upload_chunk()
+    first.upload_chunk()  # type: ignore[no-untyped-call]
     again = client.uploader(file_stream=io.BytesIO(MEMBERS), url=first.url, chunk_size=50_000)
     assert again.offset == 10_000
     again.upload()
@@ -314,7 +315,7 @@ def test_the_same_creation_again_with_its_key_makes_one_upload(api: Client, segm
 def test_pieces_are_objects_of_their_own_where_storage_is_remote(
     api: Client, segment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partials.files, "is_local", lambda: False)
+    monkeypatch.setattr(files, "is_local", lambda: False)
     url = create(api, segment, len(MEMBERS), MEMBERS[:400]).headers["Location"]
     assert append(api, url, 400, MEMBERS[400:900]).status_code == 204
     answer = append(api, url, 900, MEMBERS[900:])
