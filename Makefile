@@ -29,7 +29,7 @@ install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
 browser: install-dev
-	@$(BIN)/python tests/install_browser.py
+	@$(BIN)/python -m tests.install_browser
 
 run: install
 	@exec $(BIN)/python manage.py up --demo

@@ -198,4 +198,5 @@ class Destination(Job):
             published=self.is_published,
             created_at=self.remote_created_at,
             memory=self.memory,
+            options=self.options,
         )

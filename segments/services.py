@@ -110,6 +110,9 @@ def _wish_fault(wish: DestinationWish) -> str | None:
     if wish.identifier and wish.identifier not in connector.identifier_rules:
         known = ", ".join(connector.identifier_rules)
         return f"{account.name}: identifier must be one of {known}"
+    if wish.identifier and connector.capabilities.neighbours and wish.identifier != account.settings["identifier"]:
+        # What a member holds there is written as one set: two kinds of identifier would each see only half of it.
+        return f"{account.name}: every segment of this account is fed with {account.settings['identifier']}"
     if wish.remote_id and not connector.capabilities.links_existing:
         return f"{account.name}: {connector.label} cannot link an existing segment"
     return None
@@ -128,6 +131,8 @@ def _make_destination(segment: Segment, wish: DestinationWish, *, wants_membersh
         memory={"link": wish.remote_id} if wish.remote_id else {},
         wants_membership=wants_membership,
         wanted=Wanted.PUBLISHED if segment.activated_at else Wanted.CREATED,
+        # A name that was used and given up is never used again where vendors remember it.
+        create_attempt=1 + segment.destinations.filter(vendor_account=account).count(),
         lane=account.lane,
         next_action_at=timezone.now(),
     )

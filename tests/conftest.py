@@ -17,8 +17,14 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, Role, User
 from tests import network
 from tests.factories import make_actor, make_company, make_person
+from tests.reachable import Reachable
 
 network.block()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Reachable(), "audsync-reachable")
+
 
 LoggedIn = Callable[..., Client]
 

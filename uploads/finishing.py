@@ -46,7 +46,7 @@ def _is_confirmed(run: Run, parts: Sequence[Part]) -> bool:
     """Ask whether the membership is live; False while it is to be asked again."""
     now = timezone.now()
     since = run.delivery.confirm_since or now
-    context = run.context(sample=_sample(run))
+    context = run.context(sample=_sample(run, parts), expected=_expected(run))
     answer = run.connector.confirm_delivery(context, [run.ref(part) for part in parts], since)
     fields: dict[str, Any] = {"confirm_since": since, "details": answer.text, "last_looked_at": now}
     if answer.memory:
@@ -64,13 +64,18 @@ def _is_confirmed(run: Run, parts: Sequence[Part]) -> bool:
     return True
 
 
-def _sample(run: Run) -> dict[str, list[str]]:
+def _expected(run: Run) -> int:
+    """Members held once this delivery is live."""
+    base = run.delivery.base_snapshot
+    return (base.members if base else 0) + run.delivery.adds - run.delivery.removes
+
+
+def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
     """A few identifiers that were added and removed, for vendors that are asked about single members. Never stored."""
     if not run.connector.capabilities.neighbours:
         return {}
     generator = random.Random(run.delivery.pk)  # noqa: S311  # the same sample at every look, nothing secret
     found: dict[str, list[str]] = {"added": [], "removed": []}
-    parts = list(run.parts().filter(status=PartStatus.ACKNOWLEDGED).order_by("number"))
     with files.local_file(run.delivery.changes_file) as changes:
         for name, ops in (("added", (Op.ADD, Op.RENEW)), ("removed", (Op.REMOVE,))):
             holding = [part for part in parts if set(part.ops) & {int(op) for op in ops}]

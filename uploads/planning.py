@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audsync_web.jobs.leases import Lease
 from audsync_web.vendors.connectors.base import Connector, DeliveryContext
 from audsync_web.vendors.connectors.errors import Permanent
 from audsync_web.vendors.connectors.formats import Op, PartRules
+from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 
 from . import files
@@ -75,6 +77,7 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
         planned = _difference(delivery, connector, lifetime, base, neighbours, changes, held_report, progress)
         if not held_report.exists():
             held_report.touch(mode=0o600)
+        _refuse_nobody(delivery, connector, planned)
         _refuse_too_many_removals(delivery, planned)
         delivery.planned_at, delivery.ends_at = now, lifetime.ends_at
         delivery.memory = {**delivery.memory, "neighbours": [row.destination.remote_id for row in neighbours]}
@@ -116,7 +119,9 @@ def _neighbours(destination: Destination) -> list[Snapshot]:
         destination__identifier=destination.identifier,
         superseded_at__isnull=True,
     )
-    others = rows.exclude(destination=destination).exclude(file="").exclude(destination__status="released")
+    # A removed destination that was left as it is still holds its members at the vendor.
+    gone = Q(destination__status="released") & ~Q(destination__release_choice="leave")
+    others = rows.exclude(destination=destination).exclude(file="").exclude(gone)
     return list(others.select_related("destination").order_by("destination_id"))
 
 
@@ -171,6 +176,18 @@ def _source(delivery: Delivery, stack: ExitStack) -> tuple[Path, str]:
             "The members of this upload are no longer kept.", code="file_gone", next_step="Upload the file again."
         )
     return stack.enter_context(files.local_file(upload.members_file)), upload.kind
+
+
+def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -> None:
+    """A file of which nobody fits says nothing about who should stay: taken as a list it would empty the segment."""
+    if planned.derived.members or not planned.derived.held:
+        return
+    wanted = KINDS[delivery.destination.identifier].label
+    raise Permanent(
+        f"None of the {planned.derived.held:,} members of this file fits: {connector.label} is fed with {wanted} here.",
+        code="nobody_fits",
+        next_step="Upload a file of that kind, or change the destination's identifier.",
+    )
 
 
 def _refuse_too_many_removals(delivery: Delivery, planned: Planned) -> None:

@@ -1,0 +1,66 @@
+"""The same product with servers in place of the embedded parts: PostgreSQL, Redis, RabbitMQ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from audsync_web.sandbox.server import Sandbox
+from tests.reachable import DATABASE_URL, RABBITMQ_URL, REDIS_URL
+
+from .stack import Stack, wait_for
+from .test_main_job import ids, records_at_vendor
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """A PostgreSQL database of this test's own."""
+    name = f"audsync_test_{os.getpid()}"
+    with psycopg.connect(DATABASE_URL, autocommit=True) as link:
+        link.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        link.execute(f'CREATE DATABASE "{name}"')
+    yield urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{name}"))
+    with psycopg.connect(DATABASE_URL, autocommit=True) as link:
+        link.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def run_main_job(folder: Path, *, broker: str = "", database: str = "") -> None:
+    """A file is delivered, a worker dies while the second is sent, and the vendor ends with the right members."""
+    with Sandbox() as box:
+        stack = Stack(folder, box, broker=broker, database=database)
+        stack.start()
+        try:
+            stack.provision([stack.account("anonymised", minSecondsBetweenUploads=0)])
+            segment = stack.segment()
+            remote = segment["destinations"][0]["remoteId"]
+            assert stack.ended(stack.upload(segment["id"], ids(1000)))["status"] == "completed"
+            box.context.faults.set("anonymised.slow_body", "1.5")
+            upload = stack.upload(segment["id"], ids(1000, 500))
+            wait_for(lambda: records_at_vendor(stack, remote) == 2, 30, "the vendor to have the file", stack.log)
+            for worker in stack.workers():
+                worker.kill()
+            box.context.faults.set("anonymised.slow_body", None)
+            assert stack.ended(upload, 90)["status"] == "completed"
+            assert stack.members("anonymised", remote) == set(ids(1000, 500))
+            assert records_at_vendor(stack, remote) == 2
+        finally:
+            stack.stop()
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+def test_the_main_job_runs_on_postgresql_and_redis(tmp_path: Path, database: str) -> None:
+    run_main_job(tmp_path, broker=REDIS_URL, database=database)
+
+
+@pytest.mark.postgres
+@pytest.mark.rabbitmq
+def test_the_main_job_runs_on_postgresql_and_rabbitmq(tmp_path: Path, database: str) -> None:
+    run_main_job(tmp_path, broker=RABBITMQ_URL, database=database)
