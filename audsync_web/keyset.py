@@ -35,10 +35,10 @@ def keyset_slice(
 ) -> Slice[M]:
     """The page of `queryset` at `cursor` (the first one without), sorted by `order`.
 
-    `order` names columns that are never null, each with `-` for descending, the last one unique. Raises
-    `CursorInvalid`.
+    `order` names columns or annotations that are never null, each with `-` for descending, the last one unique.
+    Raises `CursorInvalid`.
     """
-    backwards, values = _read(cursor, queryset.model, order) if cursor else (False, None)
+    backwards, values = _read(cursor, queryset, order) if cursor else (False, None)
     sorting = [_turned(name) for name in order] if backwards else list(order)
     rows_wanted = queryset.order_by(*sorting)
     if values is not None:
@@ -82,11 +82,11 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | str) else value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _read(cursor: str, model: type[models.Model], order: Sequence[str]) -> tuple[bool, list[Any]]:
+def _read(cursor: str, queryset: models.QuerySet[Any], order: Sequence[str]) -> tuple[bool, list[Any]]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         way, *raw = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-        values = [_typed(model, name.removeprefix("-"), value) for name, value in zip(order, raw, strict=True)]
+        values = [_typed(queryset, name.removeprefix("-"), value) for name, value in zip(order, raw, strict=True)]
     except (ValueError, TypeError, binascii.Error, ValidationError, RecursionError):
         raise CursorInvalid("The cursor is not one of this list.") from None
     if way not in ("older", "newer"):
@@ -94,9 +94,16 @@ def _read(cursor: str, model: type[models.Model], order: Sequence[str]) -> tuple
     return way == "newer", values
 
 
-def _typed(model: type[models.Model], name: str, raw: Any) -> Any:
-    column = model._meta.pk if name == "pk" else model._meta.get_field(name)
+def _typed(queryset: models.QuerySet[Any], name: str, raw: Any) -> Any:
+    column = _column(queryset, name)
     value = column.to_python(raw) if isinstance(column, models.Field) else raw
     if value is None or (isinstance(value, int) and abs(value) > LARGEST):
         raise ValueError(name)
     return value
+
+
+def _column(queryset: models.QuerySet[Any], name: str) -> Any:
+    if name == "pk":
+        return queryset.model._meta.pk
+    annotation = queryset.query.annotations.get(name)
+    return queryset.model._meta.get_field(name) if annotation is None else annotation.output_field

@@ -17,5 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("audsync_web.api.urls")),
     path("", include("audsync_web.people.urls")),
     path("", include("audsync_web.vendors.urls")),
+    path("", include("segments.urls")),
     path("", include("uploads.urls")),
 ]

@@ -189,6 +189,7 @@ def account_change(
         credentials={**account.credentials, **{k: v for k, v in (credentials or {}).items() if v not in (None, "")}},
         settings={**account.settings, **(settings or {})},
     )
+    _require_secrets_for_new_host(account, checked, credentials or {})
     changed = _changed_names(account, checked, name)
     if check and changed - {"name"}:
         _apply_check(account, _live_check(checked.config))
@@ -200,6 +201,20 @@ def account_change(
         if changed:
             audit.record(actor, "vendor_account.change", account, changed=sorted(changed))
     return account
+
+
+def _require_secrets_for_new_host(account: VendorAccount, checked: CheckedAccount, given: Mapping[str, Any]) -> None:
+    """A stored secret goes to the host it was entered for and to no other, whoever may change the address."""
+    if _origin(checked.config.base_url) == _origin(account.base_url):
+        return
+    secret = [field.name for field in account.connector.fields if field.secret]
+    if missing := [name for name in secret if account.credentials.get(name) and not given.get(name)]:
+        raise InvalidConfiguration(dict.fromkeys(missing, "must be entered again, because the address changes"))
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
 
 
 def _changed_names(account: VendorAccount, checked: CheckedAccount, name: str | None) -> set[str]:

@@ -1,0 +1,145 @@
+"""What a destination's state means, in words: what publishing does, what happens next, what a person may do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audsync_web.vendors.connectors.base import Capabilities
+from audsync_web.vendors.models import AccountStatus, VendorAccount
+
+from .models import Destination, DestinationStatus, SegmentStatus, Wanted
+from .services import identifier_label
+
+STOPPED = (DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION)
+SETTLED = (DestinationStatus.CREATED, DestinationStatus.PUBLISHED)
+# Facts of a vendor that publishing brings about (spec "Anonymised", call E3: no call takes a publish back).
+PUBLISH_MEANINGS = {
+    "anonymised": "The segment becomes sellable at Anonymised. No way back is documented: AudSync cannot undo it.",
+    "xandr": "The segment is set active at Xandr, and an upload that is held for it is sent then.",
+}
+UNDOABLE = frozenset({"xandr"})
+# What can be done where nobody knows who is in a linked segment.
+UNKNOWN_CHOICES = (
+    "Upload with “add”: those in the file join, and whoever is there already stays.",
+    "For a true replace, let AudSync make a segment of its own: remove this destination, leave the segment there "
+    "as it is, and add the account again without an id.",
+)
+
+
+@dataclass(frozen=True)
+class PublishMeaning:
+    """What publishing does at one account, and whether it can be taken back there."""
+
+    account: VendorAccount
+    text: str
+    is_final: bool
+
+
+def publish_meaning(account: VendorAccount) -> PublishMeaning:
+    """What publishing does at this account."""
+    can: Capabilities = account.connector.capabilities
+    label = account.connector.label
+    if can.publish == "immediate":
+        return PublishMeaning(account, f"Nothing changes: at {label} a segment is live as soon as it exists.", False)
+    text = PUBLISH_MEANINGS.get(account.vendor, f"The segment goes live at {label}.")
+    return PublishMeaning(account, text, account.vendor not in UNDOABLE)
+
+
+@dataclass(frozen=True)
+class DestinationCard:
+    """One destination as the page shows it."""
+
+    destination: Any
+    word: str
+    now: str
+    """What happens next, in one sentence; empty when nothing is to be said."""
+    moves: bool
+    """Whether it changes by itself within moments."""
+    can_retry: bool
+    retry_warning: str
+
+    @property
+    def identifier(self) -> str:
+        """What members are named by there, for people."""
+        return identifier_label(self.destination.identifier)
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """What can be done while nobody knows who is in it."""
+        return UNKNOWN_CHOICES
+
+    @property
+    def unknown_membership(self) -> bool:
+        """Whether the remote segment may hold members that AudSync did not bring."""
+        return not self.destination.membership_known and self.destination.members is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its text is our own waiting, which is no fault."""
+        return bool(self.destination.error_text) and not self.destination.error_code
+
+
+def destination_card(destination: Any) -> DestinationCard:
+    """A destination that was read by `destinations_shown`, in words."""
+    stopped = destination.status in STOPPED
+    held = not destination.vendor_account.is_working
+    moves = not stopped and not held and destination.next_action_at is not None
+    return DestinationCard(
+        destination=destination,
+        word=_word(destination),
+        now=_now(destination),
+        moves=moves or (not stopped and not held and destination.status not in SETTLED),
+        can_retry=stopped,
+        retry_warning=_retry_warning(destination) if stopped else "",
+    )
+
+
+def _word(destination: Destination) -> str:
+    if destination.status in STOPPED:
+        return str(destination.status)
+    if destination.wanted == Wanted.RELEASED:
+        return "removing"
+    if destination.intent and destination.error_code:
+        return "checking with the vendor"
+    return "stalled" if destination.is_stalled else str(destination.status)
+
+
+def _now(destination: Destination) -> str:
+    account = destination.vendor_account
+    if destination.status in STOPPED:
+        return ""
+    busy = destination.next_action_at is not None or destination.status not in SETTLED
+    if busy and account.status == AccountStatus.PAUSED:
+        return f"Waits: {account.name} is paused."
+    if busy and account.status == AccountStatus.NEEDS_ATTENTION:
+        return f"Waits: {account.name} needs attention. It goes on by itself when the account works again."
+    if destination.wanted == Wanted.RELEASED:
+        return "Its members are taken out first." if destination.is_emptied_first else "It is being removed."
+    if destination.intent and destination.error_code:
+        return "An answer was lost. AudSync looks at the vendor before it sends anything again."
+    if destination.memory.get("rename"):
+        return "The new name is on its way to the vendor."
+    return ""
+
+
+def _retry_warning(destination: Destination) -> str:
+    """What may be left over when a create whose answer was lost is repeated."""
+    if not destination.intent or destination.intent.get("step") != "create" or destination.remote_id:
+        return ""
+    label = destination.vendor_account.connector.label
+    return (
+        f"The answer to creating this segment was lost, so {label} may hold a stray one already. "
+        "Trying again makes another under a new name; look at the vendor first if you can."
+    )
+
+
+def publish_label(status: str, destinations: Sequence[Destination]) -> str:
+    """The words of the publish button; empty when there is nothing to publish."""
+    if status in {SegmentStatus.ARCHIVED, SegmentStatus.PUBLISHED} or not destinations:
+        return ""
+    wanted = any(row.wanted == Wanted.PUBLISHED for row in destinations)
+    if not wanted:
+        return "Publish"
+    return "Publish again" if any(row.status in STOPPED for row in destinations) else ""
