@@ -107,9 +107,8 @@ def bench_difference(folder: Path, rows: int, repetitions: int = REPETITIONS) ->
     _stage("snapshot", old, members, folder)()
     _stage("snapshot", new, others, folder)()
     sort = 'tail -n +2 "$1" | sort -u -S1G --parallel=2 -T "$2" -o "$3"'
-    sorting = [
-        _shell(sort, source, folder, target, zeroth=True) for source, target in ((old, old_text), (new, new_text))
-    ]
+    pairs = ((old, old_text), (new, new_text))
+    sorting = [_shell(sort, source, folder, target) for source, target in pairs]
     for step in sorting:
         step()
     comparing = _shell('comm -3 "$1" "$2" > "$3"', new_text, old_text, text)
@@ -118,9 +117,7 @@ def bench_difference(folder: Path, rows: int, repetitions: int = REPETITIONS) ->
     all_steps = _one_by_one(*sorting, comparing)
     return [
         _compared("difference", "comm of two sorted files", rows, ours, comparing, repetitions),
-        _compared(
-            "first difference", "sort -u twice, then comm", rows, raw, _one_by_one(*sorting, comparing), repetitions
-        ),
+        _compared("first difference", "sort -u twice, then comm", rows, raw, all_steps, repetitions),
     ]
 
 
