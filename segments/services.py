@@ -21,7 +21,8 @@ from audsync_web.vendors.models import VendorAccount
 from .models import LONGEST_DURATION_DAYS, Destination, DestinationStatus, Segment, SegmentStatus, Wanted
 
 SEGMENT_TYPES = ("core",)
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+# A lone surrogate, which JSON can bring, cannot be stored either.
+CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class SegmentConflict(Exception):

@@ -35,6 +35,7 @@ class RequestBody:
         self._ended = self._left == 0 or (self._left is None and not self._chunked)
         self._waits = request.headers.get("Expect", "").lower() == "100-continue"
         self._hash = hashlib.sha256() if hashed else None
+        self._may_drain = DRAIN_BYTES
         self.alive: Callable[[], None] | None = None
         """Called after every block, so that a long body shows that its request still runs."""
         self.bytes_read = 0
@@ -98,10 +99,9 @@ class RequestBody:
         too_much = self._left is not None and self._left > DRAIN_BYTES
         if too_much and self._waits and not self.bytes_read:
             return False
-        stop = self.bytes_read + DRAIN_BYTES
         try:
-            while self.bytes_read < stop and self.read():
-                continue
+            while self._may_drain > 0 and (block := self.read()):
+                self._may_drain -= len(block)
         except BodyCut:
             return False
         return self._ended

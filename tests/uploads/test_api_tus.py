@@ -1,4 +1,4 @@
-"""Resumable uploads: a tus client of somebody else's, the browser's session, and every rule of the protocol we speak."""
+"""Resumable uploads: a tus client of others, the browser's session, every rule of the protocol we speak."""
 
 from __future__ import annotations
 
