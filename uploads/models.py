@@ -230,6 +230,8 @@ class Delivery(Job):
             *Job.Meta.indexes,
             models.Index(fields=["company", "-id"], name="delivery_by_company"),
             models.Index(fields=["company", "status", "-id"], name="delivery_by_status"),
+            models.Index(fields=["company", "-created_at", "-id"], name="delivery_by_time"),
+            models.Index(fields=["company", "status", "-created_at", "-id"], name="delivery_by_status_time"),
             models.Index(fields=["destination", "-id"], name="delivery_by_destination"),
             models.Index(fields=["company", "created_at"], condition=~_ENDED_DELIVERY, name="delivery_open"),
         ]
@@ -333,6 +335,7 @@ class Part(models.Model):
         ]
         indexes = [
             models.Index(fields=["delivery", "status", "number"], name="part_by_status"),
+            models.Index(fields=["job_id"], name="part_by_job"),
             models.Index(fields=["quota_scope"], condition=Q(status="submitted"), name="part_waiting_in_scope"),
         ]
 
