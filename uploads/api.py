@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -25,8 +25,9 @@ from audsync_web.people.access import get_visible_or_404
 from segments.active import active_memberships
 from segments.models import Segment
 
+from .api_heard import answer_and_listen
 from .api_options import UPLOAD_HEADERS, UPLOAD_PARAMETERS
-from .api_receive import CSV_TYPE, receive_upload, refusal_error
+from .api_receive import CSV_TYPE, end_is_uncertain, receive_upload, refusal_error
 from .api_shapes import (
     ActiveMembershipSerializer,
     NewUploadSerializer,
@@ -136,6 +137,14 @@ class UploadListView(StreamingApi):
         """Upload a CSV of members: exactly one column, its header the kind of identifier."""
         answer: HttpResponseBase = receive_upload(request, self.stream(), self.actor, self.segment(segment_id))
         return answer
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """As every view; the answer to a file whose end is uncertain is given in two pieces."""
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        uncertain = self.body is not None and request.method == "POST" and end_is_uncertain(request, self.body)
+        if not uncertain or not isinstance(answer, Response) or answer.status_code != status.HTTP_201_CREATED:
+            return answer
+        return answer_and_listen(answer.render(), self.actor, request)
 
 
 def _older_than(rows: QuerySet[Upload], before: str) -> Q:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest
 from rest_framework import status
 from rest_framework.request import Request
@@ -18,6 +19,7 @@ from audsync_web.people.actors import Actor
 from segments.models import Segment
 
 from . import files
+from .api_heard import hold_back
 from .api_options import MD5_HEADER, read_check_options, read_md5, read_mode, read_share
 from .api_shapes import new_upload_shape, with_deliveries
 from .bodies import BodyCut, NoLength, RequestBody
@@ -138,6 +140,12 @@ def _as_api_error(error: Exception) -> ApiError:
     return error if isinstance(error, ApiError) else cut_error()
 
 
+def end_is_uncertain(raw: HttpRequest, body: RequestBody) -> bool:
+    """Whether a body that was cut off could not be told from a whole one: neither length nor MD5 came along."""
+    packed = _packing(raw) == "gzip"
+    return body.length is None and MD5_HEADER not in raw.headers and not packed
+
+
 def cut_error() -> ApiError:
     """The answer to a body that ended early; mostly nobody hears it."""
     return ApiError(status.HTTP_400_BAD_REQUEST, "The body ended before its announced length. Nothing was kept.")
@@ -168,7 +176,10 @@ def _take(
     )
     try:
         require_quota(actor.company, received.check.bytes)
-        upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
+        with transaction.atomic():
+            upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
+            if end_is_uncertain(raw, body):
+                hold_back(upload_id)
     except BaseException:
         files.delete(received.original)
         files.delete(received.report)

@@ -113,15 +113,26 @@ def begin(actor: Actor, request: HttpRequest) -> Idempotent:
         return Idempotent(None)
     if not key.strip() or len(key) > LONGEST_KEY:
         raise ApiError(status.HTTP_400_BAD_REQUEST, f"{HEADER} must have 1 to {LONGEST_KEY} characters.")
-    scope = {
+    scope = _scope(actor, request, key)
+    _forget_old(Q(**scope))
+    return _take(scope)
+
+
+def forget(actor: Actor, request: HttpRequest) -> None:
+    """Forget what was kept for the request's key: what its answer promised has been taken back."""
+    key = request.headers.get(HEADER)
+    if key is not None:
+        KeptAnswer.objects.filter(**_scope(actor, request, key)).delete()
+
+
+def _scope(actor: Actor, request: HttpRequest, key: str) -> dict[str, Any]:
+    return {
         "company": actor.company,
         "user": actor.user,
         "method": request.method or "",
         "path_hash": _hash("path", request.path),
         "key_hash": _hash("key", key),
     }
-    _forget_old(Q(**scope))
-    return _take(scope)
 
 
 def _take(scope: dict[str, Any]) -> Idempotent:

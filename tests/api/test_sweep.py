@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def world(api: Client, account: VendorAccount, manager: User, company: Company) 
     made = upload(api, segment, "provider_id\na1\n").json()
     row = Segment.objects.get(pk=segment["id"])
     partial = PartialUpload.objects.create(
-        company=company, segment=row, user=manager, length=5, expires_at=timezone.now() + timezone.timedelta(days=1)
+        company=company, segment=row, user=manager, length=5, expires_at=timezone.now() + timedelta(days=1)
     )
     return {
         "segment_id": row.pk,

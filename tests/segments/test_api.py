@@ -150,7 +150,8 @@ def test_a_segment_is_renamed_put_away_and_taken_back(api: Client, account: Vend
     assert send(api, "POST", f"{path}/publish").status_code == 409
     assert send(api, "POST", f"{path}/destinations", {"vendorAccountId": account.pk}).status_code == 409
     assert send(api, "PATCH", path, {"status": "created"}).json()["status"] == "created"
-    for body in ({"status": "published"}, {"status": "odd"}, {"name": ""}, {"size": 5}, []):
+    wrong: list[Any] = [{"status": "published"}, {"status": "odd"}, {"name": ""}, {"size": 5}, []]
+    for body in wrong:
         answer = send(api, "PATCH", path, body)
         assert (answer.status_code, set(answer.json())) == (400, {"error"})
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -251,7 +252,34 @@ def test_a_packing_that_we_do_not_speak_is_415(api: Client, segment: dict[str, A
 def test_a_chunked_body_is_taken(api: Client, segment: dict[str, Any]) -> None:
     stream = io.BytesIO(csv_of("a1", "a2").encode())
     answer = raw_post(api, url_of(segment), stream, HTTP_TRANSFER_ENCODING="chunked")
-    assert (answer.status_code, answer.json()["recordsCount"]) == (201, 2)
+    made = json.loads(answer.getvalue())
+    assert (answer.status_code, made["recordsCount"]) == (201, 2)
+    run_until_quiet(wait=8)
+    assert api.get(url_of(segment, f"/{made['id']}")).json()["status"] == "completed"
+
+
+def test_a_chunked_body_whose_sender_vanished_is_never_delivered(api: Client, segment: dict[str, Any]) -> None:
+    stream = io.BytesIO(csv_of("a1", "a2").encode())
+    given = {"HTTP_TRANSFER_ENCODING": "chunked", "HTTP_IDEMPOTENCY_KEY": "again"}
+    answer = raw_post(api, url_of(segment), stream, **given)
+    pieces = iter(answer.streaming_content)
+    next(pieces)
+    run_until_quiet()
+    assert not Delivery.objects.get().is_live, "work began before the sender was heard of"
+    answer.close()
+    run_until_quiet(wait=6)
+    row = Upload.objects.get()
+    assert (row.status, Delivery.objects.get().status) == ("cancelled", "cancelled")
+    assert "connection" in api.get(url_of(segment, f"/{row.pk}")).json()["details"]
+    again = raw_post(api, url_of(segment), io.BytesIO(csv_of("a1", "a2", "a3").encode()), **given)
+    assert json.loads(again.getvalue())["id"] != str(row.pk)
+
+
+def test_a_chunked_body_with_its_md5_needs_no_such_care(api: Client, segment: dict[str, Any]) -> None:
+    content = csv_of("a1").encode()
+    given = {"HTTP_TRANSFER_ENCODING": "chunked", "HTTP_X_CONTENT_MD5": md5_of(content)}
+    assert raw_post(api, url_of(segment), io.BytesIO(content), **given).json()["recordsCount"] == 1
+    assert raw_post(api, url_of(segment), io.BytesIO(content[:-2]), **given).status_code == 400
 
 
 def test_more_removals_than_allowed_fail_the_upload_with_the_figures(api: Client, segment: dict[str, Any]) -> None:
