@@ -114,14 +114,15 @@ class SystemClock:
         return timezone.now()
 
 
-def connector_services() -> Services:
-    """The services given to every connector."""
+def connector_services(answer_within: float | None = None) -> Services:
+    """The services given to every connector; `answer_within` where a person waits for its reads."""
     return Services(
         tokens=DatabaseTokens(),
         pacer=DatabasePacer(),
         clock=SystemClock(),
         allow_private_hosts=settings.ALLOW_PRIVATE_VENDOR_HOSTS,
         user_agent=f"AudSync/{settings.VERSION}",
+        answer_within=answer_within,
     )
 
 
@@ -130,15 +131,18 @@ def account_config(account: VendorAccount) -> AccountConfig:
     return AccountConfig(account.vendor, account.base_url, dict(account.credentials), dict(account.settings))
 
 
-def build_connector(config: AccountConfig) -> Connector:
+def build_connector(config: AccountConfig, *, answer_within: float | None = None) -> Connector:
     """A live connector for checked values."""
-    return connector_class(config.vendor)(config, connector_services())
+    return connector_class(config.vendor)(config, connector_services(answer_within))
 
 
 @contextmanager
-def connector_for(account: VendorAccount) -> Iterator[Any]:
-    """A live connector for a stored account, its connections closed afterwards."""
-    connector = build_connector(account_config(account))
+def connector_for(account: VendorAccount, *, answer_within: float | None = None) -> Iterator[Any]:
+    """A live connector for a stored account, its connections closed afterwards.
+
+    `answer_within` bounds the seconds of each read, for a person who waits before a page.
+    """
+    connector = build_connector(account_config(account), answer_within=answer_within)
     try:
         yield connector
     finally:

@@ -70,7 +70,12 @@ class AcousticConnector(Connector, IdentityConnector):
             describe=_describe,
             throttled=self._throttled,
             secrets=(config.credentials["authKey"],),
+            answer_within=services.answer_within,
         )
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._client.close()
 
     # --- keys and the account (spec section 2)
 

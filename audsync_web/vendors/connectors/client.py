@@ -181,7 +181,8 @@ class VendorClient:
     `pace(method)` is called before each request and may wait or raise `NotYet`. `describe` reads the vendor's own words
     from an error answer, `refer` its id of the failure. `throttled(seconds)` is told of each 429, and 503 with
     Retry-After, so that a connector can pause its quota scope for everyone. `secrets` are struck out of the vendor's
-    words. Calls with an effect are never repeated here; reads are tried at most three times, quickly.
+    words. Calls with an effect are never repeated here; reads are tried at most three times, quickly, and with
+    `answer_within` given up after about so many seconds.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class VendorClient:
         throttled: Throttled | None = None,
         refer: Callable[[Reply], str] | None = None,
         secrets: Collection[str] = (),
+        answer_within: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.vendor = vendor
@@ -204,6 +206,7 @@ class VendorClient:
         self._throttled = throttled
         self._secrets = [secret for secret in secrets if secret]
         self._refer = refer or _no_reference
+        self._answer_within = answer_within
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = user_agent
@@ -217,11 +220,15 @@ class VendorClient:
 
     def read(self, method: str, path: str, *, retries: int = QUICK_RETRIES, **call: Any) -> Reply:
         """A call without effect: retried at once on network faults, then `Transient`."""
+        if self._answer_within is not None:
+            call.setdefault("timeout", self._answer_within)
+        started = time.monotonic()
         for attempt in range(retries + 1):
             try:
                 return self._call(method, path, effect=False, **call)
             except Transient as error:
-                if attempt == retries or error.retry_after is not None or error.status is not None:
+                late = self._answer_within is not None and time.monotonic() - started >= self._answer_within / 2
+                if late or attempt == retries or error.retry_after is not None or error.status is not None:
                     raise
                 time.sleep(0.2 * (attempt + 1))
         raise AssertionError("unreachable")

@@ -443,3 +443,5 @@ class Services:
     clock: Clock
     allow_private_hosts: bool = False
     user_agent: str = "AudSync"
+    answer_within: float | None = None
+    """Seconds that a person who waits before a page gives a read; None: as long as a job may wait."""

@@ -43,6 +43,7 @@ class Session:
             throttled=self._throttled,
             refer=refer,
             secrets=(self._key,),
+            answer_within=services.answer_within,
         )
 
     def read(self, path: str, *, accept: tuple[int, ...] = (), method: str = "GET", **call: Any) -> Reply:
