@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.urls import path
 
 from .api import VendorAccountCheckView, VendorAccountListView, VendorAccountView
+from .identity_api import ByX1IdView, FilterListView, FilterView, RemoveView, SearchView
+
+ONE = "vendor-accounts/<int:vendor_account_id>"
 
 urlpatterns = [
     path("vendor-accounts", VendorAccountListView.as_view(), name="vendor_accounts"),
@@ -12,4 +15,10 @@ urlpatterns = [
     path(
         "vendor-accounts/<int:vendor_account_id>/check", VendorAccountCheckView.as_view(), name="vendor_account_check"
     ),
+    path(f"{ONE}/identity-filters", FilterListView.as_view(), name="identity_filters"),
+    # `path`, because an identifier's name may hold a slash.
+    path(f"{ONE}/identity-filters/<path:identifier_name>", FilterView.as_view(), name="identity_filter"),
+    path(f"{ONE}/identities/by-x1id", ByX1IdView.as_view(), name="identities_by_x1id"),
+    path(f"{ONE}/identities/search", SearchView.as_view(), name="identities_search"),
+    path(f"{ONE}/identities/remove", RemoveView.as_view(), name="identities_remove"),
 ]
