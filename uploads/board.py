@@ -73,6 +73,16 @@ class Board:
     check: Check | None
 
     @property
+    def staged(self) -> str:
+        """The accounts that get it once the segment is published, as a list in words."""
+        names = [
+            row.delivery.destination.vendor_account.name
+            for row in self.rows
+            if row.delivery.status == DeliveryStatus.STAGED
+        ]
+        return ", ".join(names)
+
+    @property
     def earlier(self) -> list[Row]:
         """Deliveries that a retry stands for by now."""
         return [row for row in self.rows if row.retried]
@@ -212,15 +222,14 @@ def _word(delivery: Delivery, unsettled: bool) -> str:
 
 
 def bar_of(delivery: Delivery) -> Bar | None:
-    """The bar of a delivery. It is full only when the delivery has ended well, never while somebody is waited for."""
+    """The bar of a delivery. It never shows all while somebody is waited for; what has ended well needs none."""
     if delivery.status in {DeliveryStatus.STAGED, DeliveryStatus.QUEUED}:
         return None
-    if delivery.status == DeliveryStatus.COMPLETED:
-        return Bar(1, 1, "ok")
+    if delivery.status in {DeliveryStatus.COMPLETED, DeliveryStatus.FAILED}:
+        return None
     answered = (delivery.accepted or 0) + (delivery.refused or 0)
     if delivery.has_ended:
-        tone = "warn" if delivery.status == DeliveryStatus.PARTIAL else "bad"
-        return Bar(answered, delivery.sent, tone) if delivery.sent and answered else None
+        return Bar(answered, delivery.sent, "warn") if delivery.sent and answered else None
     if delivery.planned_at is None or not answered:
         return Bar(None, None)
     return Bar(min(answered, delivery.sent * 0.99), delivery.sent)

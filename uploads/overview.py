@@ -137,7 +137,8 @@ def _as_concern(rows: QuerySet[Any], what: str, *, key: str, name: str, where: s
         "c_step": F("next_step"),
         "c_since": F(since),
     }
-    return rows.annotate(**columns).values_list(*columns)
+    told: QuerySet[Any] = rows.annotate(**columns).values_list(*columns)
+    return told
 
 
 def _concern(row: dict[str, Any]) -> Concern:

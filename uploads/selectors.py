@@ -84,7 +84,7 @@ def live_uploads(company: Company, limit: int) -> QuerySet[Upload]:
 
 def recent_uploads(company: Company, limit: int) -> QuerySet[Upload]:
     """The newest uploads, live or ended."""
-    rows: QuerySet[Upload] = Upload.objects.visible_to(company).select_related("segment", "uploaded_by")
+    rows: QuerySet[Upload] = Upload.objects.visible_to(company).prefetch_related("segment", "uploaded_by")
     return rows.order_by("-created_at", "-pk")[:limit]
 
 

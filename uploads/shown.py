@@ -89,7 +89,8 @@ def _only_staged(board: Board) -> bool:
 def _delivery_events(delivery: Delivery) -> Iterator[dict[str, Any]]:
     name = delivery.destination.vendor_account.name
     if delivery.planned_at:
-        told = f"{format_count(delivery.sent)} changes in {format_count(delivery.parts_total)} parts"
+        parts = "1 part" if delivery.parts_total == 1 else f"{format_count(delivery.parts_total)} parts"
+        told = f"{format_count(delivery.sent)} changes in {parts}"
         yield _event(f"{name}: compared", delivery.planned_at, told if delivery.sent else "nothing to send")
     if delivery.first_sent_at:
         yield _event(f"{name}: first part sent", delivery.first_sent_at, tone="run")

@@ -12,6 +12,7 @@ urlpatterns = [
     path("uploads/new", views.upload_new, name="upload"),
     path("uploads/<uuid:pk>", views.upload_one, name="upload_one"),
     path("uploads/<uuid:pk>/board", views.upload_board, name="upload_board"),
+    path("uploads/<uuid:pk>/preflight", views.upload_preflight, name="upload_preflight"),
     path("uploads/<uuid:pk>/go", views.upload_go, name="upload_go"),
     path("uploads/<uuid:pk>/cancel", views.upload_cancel, name="upload_cancel"),
     path("uploads/<uuid:pk>/retry", views.upload_retry, name="upload_retry"),

@@ -23,8 +23,11 @@ from .board import Board, board_of
 from .engine.refusal import FileRefused
 from .files import StorageFull
 from .forms import GoForm, UploadForm
+from .matrix import matrix_of
 from .models import Delivery, Upload, UploadStatus
+from .preflight import load_of_upload, preflight
 from .preview import Preview, preview_of
+from .rules import destinations_of
 from .selectors import upload_with_deliveries, uploads_of_segment
 from .services import UploadConflict
 from .shown import facts_of, formats_for_browser, happened, reasons_of, segments_for_browser
@@ -74,6 +77,7 @@ def _asked_for(request: PageRequest) -> dict[str, str]:
 def _upload_form(request: PageRequest, form: UploadForm, status: int = 200) -> HttpResponse:
     context = {
         "form": form,
+        "file_input": form["file"].as_widget(attrs={"class": "form-control"}),
         "segments_url": url_or_none("segments"),
         "formats": formats_for_browser(),
         "segments": segments_for_browser(request.company, form),
@@ -131,6 +135,18 @@ def _board_context(request: PageRequest, board: Board) -> dict[str, Any]:
 
 def _word_to_type(upload: Upload, preview: Preview | None) -> str | None:
     return upload.segment.name if preview is not None and preview.asks_again else None
+
+
+@page()
+def upload_preflight(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
+    """The checks of a held upload at every destination. Asks the vendors, so it is loaded apart from the page."""
+    upload = get_visible_or_404(Upload.objects.select_related("segment__company"), request.company, pk=pk)
+    if upload.status != UploadStatus.READY:
+        return redirect("upload_one", upload.pk)
+    rows = preflight(destinations_of(upload), load_of_upload(upload))
+    crumbs = [{"label": str(upload), "url": reverse("upload_one", args=[upload.pk])}, {"label": "Checks"}]
+    template = "uploads/_matrix.html" if is_fragment(request) else "uploads/preflight.html"
+    return render(request, template, {"upload": upload, "crumbs": crumbs, **matrix_of(rows)})
 
 
 @page("POST")

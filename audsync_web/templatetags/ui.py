@@ -107,11 +107,14 @@ def progress(
 
 
 @register.inclusion_tag("components/balance.html")
-def balance_line(total: int | None, unit: str = "rows", **parts: int | None) -> dict[str, Any]:
+def balance_line(total: int | None, unit: str = "rows", brief: bool = False, **parts: int | None) -> dict[str, Any]:
     """A total and the parts that make it up, in words and as a bar: `rows = duplicates + rejected + members`.
 
+    `brief` leaves out parts that are nought, unless all are.
     The equals sign stands only when every number is known and they do add up; until then it says "so far".
     """
+    if brief and any(parts.values()):
+        parts = {name: amount for name, amount in parts.items() if amount != 0}
     known = {name.replace("_", " "): amount for name, amount in parts.items()}
     counted = [amount or 0 for amount in known.values()]
     balanced = total is not None and None not in known.values() and sum(counted) == total

@@ -176,7 +176,7 @@ function start() {
       body.append(element("tr", {}, ...seen.columns.map((column) => element("td", { className: column === chosen ? "is-chosen" : "", textContent: short(row[column.index] ?? "") }))));
     }
     const caption = element("caption", { className: "visually-hidden", textContent: "The first rows of the file" });
-    const region = element("div", { className: "table-region", tabIndex: 0 }, element("table", { className: "table table-sm" }, caption, element("thead", {}, head), body));
+    const region = element("div", { className: "table-region", tabIndex: 0 }, element("table", { className: `table table-sm${seen.columns.length > 1 ? " has-columns" : ""}` }, caption, element("thead", {}, head), body));
     region.setAttribute("role", "region");
     region.setAttribute("aria-label", "The first rows of the file");
     return region;
