@@ -93,8 +93,19 @@ class DestinationForm(forms.Form):
 
     @property
     def longest_days(self) -> int | None:
-        """The longest that a member stays at this vendor before AudSync renews it."""
-        return self.account.connector.capabilities.longest_days
+        """The longest that a member stays at this vendor; None where it is no shorter than our own longest."""
+        longest = self.account.connector.capabilities.longest_days
+        return longest if longest and longest < LONGEST_DURATION_DAYS else None
+
+    @property
+    def renews(self) -> bool:
+        """Whether AudSync sends members again before they end there."""
+        return self.account.connector.capabilities.expires
+
+    @property
+    def fed_with(self) -> str:
+        """The identifier as it stands, for people."""
+        return identifier_label(str(self["identifier"].value()))
 
     @property
     def is_used(self) -> bool:

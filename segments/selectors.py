@@ -100,7 +100,7 @@ def destinations_shown(company: Company, segment_pk: int) -> list[Any]:
 def accounts_offered(company: Company) -> QuerySet[VendorAccount]:
     """The accounts that a segment of the company can go to."""
     rows: QuerySet[VendorAccount] = VendorAccount.objects.visible_to(company).holding_members()
-    return rows.order_by("name", "pk")
+    return rows.order_by(Lower("name"), "pk")
 
 
 def accounts_not_used(segment: Segment) -> QuerySet[VendorAccount]:

@@ -17,7 +17,7 @@ from . import services
 from .forms import NewSegment, RenameForm, add_faults
 from .models import Segment
 from .selectors import accounts_not_used, accounts_offered, destinations_shown, size_over_time
-from .wording import destination_card, publish_label, publish_meaning
+from .wording import destination_card, publish_label, publish_meaning, segment_word
 
 
 def segment_or_404(request: PageRequest, pk: int) -> Segment:
@@ -80,11 +80,11 @@ def live_context(segment: Segment, destinations: list[Any]) -> dict[str, Any]:
     ends = [row.members_end for row in destinations if row.members_end is not None]
     return {
         "segment": segment,
+        "word": segment_word(segment.status, cards),
         "cards": cards,
         "is_live": any(card.moves for card in cards),
         "size": max(known, default=None),
         "first_end": min(ends, default=None),
-        "public_name": next((row.public_name for row in destinations if row.public_name), ""),
         "publish_label": publish_label(segment.status, destinations),
         "failed": [card for card in cards if card.can_retry],
     }

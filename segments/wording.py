@@ -71,6 +71,12 @@ class DestinationCard:
         return UNKNOWN_CHOICES
 
     @property
+    def vendor_word(self) -> str:
+        """The vendor's own word, where it says more than ours."""
+        raw = str(self.destination.raw_state)
+        return "" if raw.lower() == self.word else raw
+
+    @property
     def unknown_membership(self) -> bool:
         """Whether the remote segment may hold members that AudSync did not bring."""
         return not self.destination.membership_known and self.destination.members is None
@@ -133,6 +139,12 @@ def _retry_warning(destination: Destination) -> str:
         f"The answer to creating this segment was lost, so {label} may hold a stray one already. "
         "Trying again makes another under a new name; look at the vendor first if you can."
     )
+
+
+def segment_word(status: str, cards: Sequence[DestinationCard]) -> str:
+    """The segment's status; while it is still being made at a vendor, that."""
+    is_made = all(card.word != DestinationStatus.CREATING for card in cards)
+    return status if is_made or status != SegmentStatus.CREATED else str(DestinationStatus.CREATING)
 
 
 def publish_label(status: str, destinations: Sequence[Destination]) -> str:

@@ -59,7 +59,7 @@ def account_new(request: PageRequest) -> HttpResponseBase:
 
 def _connect_page(request: PageRequest, vendor: str, form: AccountForm, **more: Any) -> HttpResponse:
     status = more.pop("status", 200)
-    context = {"vendors": vendor_choices(), "vendor": vendor, "form": form, "connector": connector_class(vendor)}
+    context = {"vendors": vendor_choices(), "vendor": vendor, "form": form}
     context |= {"abilities": abilities(connector_class(vendor)), "action": reverse("vendor_account_new"), **more}
     template = "vendors/_connect.html" if is_fragment(request) else "vendors/new.html"
     return render(request, template, context, status=status)
@@ -88,6 +88,7 @@ def account_one(request: PageRequest, pk: int) -> HttpResponseBase:
         "destinations": used_by[:DESTINATIONS_SHOWN],
         "has_more_destinations": len(used_by) > DESTINATIONS_SHOWN,
         "abilities": abilities(account.connector),
+        "capabilities": account.connector.capabilities,
         "facts": _settings_facts(account) if request.actor.manages else [],
     }
     return render(request, "vendors/account.html", context)

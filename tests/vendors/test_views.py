@@ -1,0 +1,274 @@
+"""Pages of vendor accounts: who may do what, connecting with a live check, secrets that never come back."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from audsync_web.people.actors import Actor
+from audsync_web.people.models import AuditEntry, Company, User
+from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.registry import VENDORS, connector_class
+from audsync_web.vendors.forms import key_of
+from audsync_web.vendors.models import AccountStatus, VendorAccount
+from segments.services import DestinationWish, segment_create
+from tests.conftest import LoggedIn
+from tests.sandbox_accounts import connect
+
+HTMX = {"HX-Request": "true"}
+PARTS_FOR_MANAGERS = ["change", "rename", "disconnect"]
+ACTIONS = ["check", "pause", "resume", "disconnect", "rename", "change"]
+
+
+def url_of(account: VendorAccount, part: str = "") -> str:
+    return f"/vendor-accounts/{account.pk}{f'/{part}' if part else ''}"
+
+
+def filled_in(box: Sandbox, vendor: str, **changes: str) -> dict[str, Any]:
+    """What somebody types to connect the sandbox's demo account of a vendor."""
+    module = import_module(f"audsync_web.sandbox.{vendor}")
+    given = {**module.DEMO_CREDENTIALS, **module.DEMO_SETTINGS}
+    typed = {"vendor": vendor, "name": f"My {vendor}", "base_url": box.base_url(vendor)}
+    for declared in connector_class(vendor).fields:
+        if declared.name in given:
+            value = given[declared.name]
+            typed[key_of(declared)] = "\n".join(value) if isinstance(value, list) else str(value)
+    return typed | changes
+
+
+# --- who may
+
+
+def test_everybody_in_the_company_sees_an_account_and_only_managers_change_it(
+    account: VendorAccount, logged_in: LoggedIn, manager: User, marketer: User
+) -> None:
+    for part in ("", "health", "history"):
+        assert logged_in(marketer).get(url_of(account, part)).status_code == 200
+    for part in PARTS_FOR_MANAGERS:
+        assert logged_in(manager).get(url_of(account, part)).status_code == 200
+        assert logged_in(marketer).get(url_of(account, part)).status_code == 403
+    for part in ACTIONS:
+        assert logged_in(marketer).post(url_of(account, part)).status_code == 403
+    assert logged_in(marketer).get("/vendor-accounts/new").status_code == 403
+
+
+def test_an_account_of_another_company_does_not_exist(
+    account: VendorAccount, logged_in: LoggedIn, stranger: User
+) -> None:
+    theirs = logged_in(stranger)
+    for part in ("", "health", "history", *PARTS_FOR_MANAGERS):
+        assert theirs.get(url_of(account, part)).status_code == 404
+    for part in ACTIONS:
+        assert theirs.post(url_of(account, part)).status_code == 404
+    account.refresh_from_db()
+    assert account.status == AccountStatus.OK
+
+
+def test_who_is_not_logged_in_is_led_to_the_login_and_a_poll_ends(account: VendorAccount, client: Client) -> None:
+    for url in ("/vendor-accounts", "/vendor-accounts/new", url_of(account), url_of(account, "change")):
+        assert client.get(url).headers["Location"].startswith("/login")
+    for url in ("/vendor-accounts/live", url_of(account, "health")):
+        assert client.get(url).status_code == 403
+
+
+def test_a_marketer_sees_no_settings_of_an_account(
+    account: VendorAccount, logged_in: LoggedIn, manager: User, marketer: User
+) -> None:
+    assert account.base_url in logged_in(manager).get(url_of(account)).content.decode()
+    page = logged_in(marketer).get(url_of(account)).content.decode()
+    assert account.base_url not in page
+    assert "Rotate credentials" not in page
+
+
+# --- connect
+
+
+@pytest.mark.parametrize("vendor", list(VENDORS))
+def test_every_vendor_is_connected_by_a_form_made_from_its_fields(
+    vendor: str, box: Sandbox, logged_in: LoggedIn, manager: User
+) -> None:
+    client = logged_in(manager)
+    form = client.get("/vendor-accounts/new", {"vendor": vendor}).context["form"]
+    assert {key_of(declared) for declared in connector_class(vendor).fields} <= set(form.fields)
+    answer = client.post("/vendor-accounts/new", filled_in(box, vendor))
+    assert answer.status_code == 302, answer.context["form"].errors
+    account = VendorAccount.objects.get()
+    assert (account.vendor, account.status, account.name) == (vendor, "ok", f"My {vendor}")
+    assert account.checked_at is not None
+    assert answer.headers["Location"] == url_of(account)
+
+
+def test_a_wrong_password_is_told_in_the_vendors_terms_and_nothing_is_saved(
+    box: Sandbox, logged_in: LoggedIn, manager: User
+) -> None:
+    typed = filled_in(box, "anonymised", credentials_password="not-the-password")
+    answer = logged_in(manager).post("/vendor-accounts/new", typed, headers=HTMX)
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "<html" not in page
+    assert answer.context["error"].text in page
+    assert answer.context["error"].next_step in page
+    assert "not-the-password" not in page
+    assert not VendorAccount.objects.exists()
+
+
+def test_every_fault_of_a_form_is_told_at_once_at_its_field(box: Sandbox, logged_in: LoggedIn, manager: User) -> None:
+    typed = filled_in(box, "xandr", settings_memberId="many", settings_requestsPerSecond="0", base_url="ftp://x")
+    answer = logged_in(manager).post("/vendor-accounts/new", typed)
+    assert answer.status_code == 422
+    errors = answer.context["form"].errors
+    assert {"settings_memberId", "settings_requestsPerSecond", "base_url"} <= set(errors)
+    assert '<details class="fold" open>' in answer.content.decode()
+
+
+def test_switching_the_vendor_brings_its_form_alone(logged_in: LoggedIn, manager: User) -> None:
+    answer = logged_in(manager).get("/vendor-accounts/new", {"vendor": "synerise"}, headers=HTMX)
+    page = answer.content.decode()
+    assert "<html" not in page
+    assert "Workspace API key" in page
+    assert 'aria-current="true"' in page
+
+
+def test_a_vendor_nobody_knows_shows_the_choice_again(logged_in: LoggedIn, manager: User) -> None:
+    answer = logged_in(manager).get("/vendor-accounts/new", {"vendor": "nobody"})
+    assert answer.status_code == 200
+    assert "form" not in answer.context
+
+
+def test_a_name_that_is_taken_is_told_at_the_name(
+    account: VendorAccount, box: Sandbox, logged_in: LoggedIn, manager: User
+) -> None:
+    answer = logged_in(manager).post("/vendor-accounts/new", filled_in(box, "anonymised", name=account.name))
+    assert answer.status_code == 422
+    assert "name" in answer.context["form"].errors
+
+
+# --- change
+
+
+def stored_form(account: VendorAccount, **changes: str) -> dict[str, str]:
+    """What the change form sends when nobody touches it."""
+    typed = {"name": account.name, "base_url": account.base_url}
+    stored = {**account.credentials, **account.settings}
+    for declared in account.connector.fields:
+        if not declared.secret and stored.get(declared.name) not in (None, False):
+            typed[key_of(declared)] = str(stored[declared.name])
+    return typed | changes
+
+
+def test_a_secret_is_never_rendered_and_an_empty_one_is_kept(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    client, secret = logged_in(manager), account.credentials["password"]
+    for part in ("", "change"):
+        assert secret not in client.get(url_of(account, part)).content.decode()
+    answer = client.post(url_of(account, "change"), stored_form(account, settings_requestsPerSecond="7"))
+    assert answer.status_code == 302, answer.context["form"].errors
+    account.refresh_from_db()
+    assert account.credentials["password"] == secret
+    assert account.settings["requestsPerSecond"] == 7
+
+
+def test_new_credentials_are_proved_before_the_old_ones_go(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    old = account.credentials["password"]
+    answer = logged_in(manager).post(
+        url_of(account, "change"), stored_form(account, credentials_password="another-one"), headers=HTMX
+    )
+    assert answer.status_code == 422
+    assert "another-one" not in answer.content.decode()
+    account.refresh_from_db()
+    assert account.credentials["password"] == old
+
+
+def test_a_stored_secret_goes_to_no_other_host(
+    account: VendorAccount, box: Sandbox, logged_in: LoggedIn, manager: User
+) -> None:
+    with Sandbox() as elsewhere:
+        typed = stored_form(account, base_url=elsewhere.base_url("anonymised"))
+        answer = logged_in(manager).post(url_of(account, "change"), typed)
+        assert answer.status_code == 422
+        assert "credentials_password" in answer.context["form"].errors
+        assert not elsewhere.context.ledger.entries()
+    account.refresh_from_db()
+    assert account.base_url == box.base_url("anonymised")
+
+
+def test_an_account_is_renamed_without_asking_the_vendor(
+    account: VendorAccount, box: Sandbox, logged_in: LoggedIn, manager: User
+) -> None:
+    asked = len(box.context.ledger.entries())
+    assert logged_in(manager).post(url_of(account, "rename"), {"name": "Europe"}).status_code == 302
+    account.refresh_from_db()
+    assert account.name == "Europe"
+    assert len(box.context.ledger.entries()) == asked
+    assert logged_in(manager).post(url_of(account, "rename"), {"name": ""}).status_code == 422
+
+
+def test_a_check_shows_what_the_vendor_answered(account: VendorAccount, logged_in: LoggedIn, manager: User) -> None:
+    VendorAccount.objects.filter(pk=account.pk).update(credentials={"email": "x@y.example", "password": "wrong"})
+    answer = logged_in(manager).post(url_of(account, "check"), headers=HTMX)
+    assert answer.status_code == 200
+    assert 'id="account-health"' in answer.content.decode()
+    assert "Needs attention" in answer.content.decode()
+    account.refresh_from_db()
+    assert account.status == AccountStatus.NEEDS_ATTENTION
+
+
+def test_a_paused_account_says_so_and_is_resumed_after_a_check(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    client = logged_in(manager)
+    client.post(url_of(account, "pause"))
+    account.refresh_from_db()
+    assert account.status == AccountStatus.PAUSED
+    assert "Paused by a person" in client.get(url_of(account)).content.decode()
+    client.post(url_of(account, "resume"))
+    account.refresh_from_db()
+    assert (account.status, account.checked_at is not None) == (AccountStatus.OK, True)
+
+
+def test_an_unused_account_is_disconnected_and_its_credentials_are_gone(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    client = logged_in(manager)
+    assert client.post(url_of(account, "disconnect")).headers["Location"] == "/vendor-accounts"
+    account.refresh_from_db()
+    assert (account.status, account.credentials) == (AccountStatus.DISCONNECTED, {})
+    assert client.get(url_of(account)).status_code == 404
+
+
+def test_an_account_in_use_is_paused_and_the_page_says_so_before(
+    account: VendorAccount, actor: Actor, logged_in: LoggedIn, manager: User
+) -> None:
+    segment_create(actor=actor, name="Lapsed", destinations=[DestinationWish(account)])
+    client = logged_in(manager)
+    assert "paused instead" in client.get(url_of(account, "disconnect")).content.decode()
+    client.post(url_of(account, "disconnect"))
+    account.refresh_from_db()
+    assert account.status == AccountStatus.PAUSED
+    assert account.credentials["password"]
+
+
+def test_changes_are_in_the_audit_trail_without_a_secret(
+    account: VendorAccount, logged_in: LoggedIn, manager: User, company: Company
+) -> None:
+    logged_in(manager).post(url_of(account, "rename"), {"name": "Europe"})
+    logged_in(manager).post(url_of(account, "pause"))
+    entries = AuditEntry.objects.filter(company=company, object_type="vendoraccount")
+    assert {"vendor_account.change", "vendor_account.pause"} <= set(entries.values_list("action", flat=True))
+    assert all(account.credentials["password"] not in str(entry.detail) for entry in entries)
+
+
+def test_a_vendor_without_members_offers_no_segment(
+    box: Sandbox, actor: Actor, logged_in: LoggedIn, manager: User
+) -> None:
+    exchange = connect(box, actor, "acoustic", keyLevel="endpoint")
+    page = logged_in(manager).get(url_of(exchange)).content.decode()
+    assert "takes no membership uploads" in page
+    assert 'href="/segments/new"' not in page
+    assert logged_in(manager).get(url_of(exchange, "history")).status_code == 404
