@@ -36,4 +36,5 @@ class UploadsConfig(AppConfig):
         on_tick(delivery.release_staged)
         on_tick(housekeeping.flag_waiting_for_failed_destinations)
         on_tick(housekeeping.empty_released_destinations)
+        on_tick(housekeeping.settle_stragglers)
         on_tick(housekeeping.give_membership_to_new_destinations)

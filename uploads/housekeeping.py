@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
@@ -61,6 +61,19 @@ def flag_waiting_for_failed_destinations() -> None:
         next_action_at=now,
     )
     for upload in Upload.objects.filter(pk__in={upload_id for _, upload_id in flagged}):
+        upload_settle(upload)
+
+
+def settle_stragglers() -> None:
+    """Put right the word of uploads that nothing happens to any more.
+
+    Two that settle an upload at the same moment (its inspection ends while a newer upload supersedes it) may each have
+    looked before the other wrote.
+    """
+    own = Delivery.objects.filter(upload=OuterRef("pk"))
+    working = own.open().exclude(status=DeliveryStatus.STAGED)
+    left_behind = Upload.objects.filter(Exists(own), ~Exists(working), status=UploadStatus.DELIVERING)
+    for upload in left_behind[:AT_ONCE]:
         upload_settle(upload)
 
 
