@@ -73,6 +73,8 @@ class Supervisor:
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT; every process is gone within 10 seconds after."""
+        # Whatever the children write (the database first of all) is the service's alone.
+        os.umask(0o077)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
         self._refuse_taken_port()
