@@ -25,8 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from uploads.engine import hexlines
 from uploads.engine import lines as ln
 from uploads.engine.atomic import published
+from uploads.engine.hexlines import HexLines
 from uploads.engine.lines import Lines
 from uploads.engine.pipeline import WORKERS, read_ahead
 
@@ -36,6 +38,8 @@ MAGIC = b"AUDROWS1"
 _TAIL = struct.Struct("<QQ8s")
 BLOCK_ROWS = 32_768
 BLOCK_BYTES = 4 << 20
+# So many blocks are not worth a thread that reads ahead.
+_FEW_BLOCKS = 2
 _CODEC = "zstd"
 _LEVEL = 1
 
@@ -64,12 +68,12 @@ class Rows:
         if mask.all():
             return self
         columns = {name: column[mask] for name, column in self.columns.items()}
-        return Rows(self.lines.filter(pa.array(mask)), columns)
+        return Rows(ln.chosen(self.lines, mask), columns)
 
     def take(self, positions: npt.NDArray[np.int64]) -> Rows:
         """The rows at these positions, in their order."""
         columns = {name: column[positions] for name, column in self.columns.items()}
-        return Rows(self.lines.take(pa.array(positions)), columns)
+        return Rows(ln.taken(self.lines, positions), columns)
 
 
 def concat_rows(pieces: Sequence[Rows]) -> Rows:
@@ -78,7 +82,10 @@ def concat_rows(pieces: Sequence[Rows]) -> Rows:
         return pieces[0]
     names = pieces[0].columns
     columns = {name: np.concatenate([piece.columns[name] for piece in pieces]) for name in names}
-    return Rows(ln.concat([piece.lines for piece in pieces]), columns)
+    lines = [piece.lines for piece in pieces]
+    if all(hexlines.alike(lines[0], other) for other in lines):
+        return Rows(hexlines.joined(lines), columns)
+    return Rows(ln.concat([ln.plain(block) for block in lines]), columns)
 
 
 @dataclass(frozen=True)
@@ -112,14 +119,14 @@ class BlockWriter:
     def write(self, rows: Rows) -> None:
         """Append rows; none of them may be smaller than the last one written."""
         start = 0
-        size = len(ln.text_of(rows.lines))
+        size = ln.text_size(rows.lines)
         while len(rows) - start > 0:
             room = BLOCK_ROWS - self._pending_rows
             piece = rows if start == 0 and len(rows) <= room else rows.slice(start, min(start + room, len(rows)))
             start += len(piece)
             self._pending.append(piece)
             self._pending_rows += len(piece)
-            self._pending_bytes += size if piece is rows else len(ln.text_of(piece.lines))
+            self._pending_bytes += size if piece is rows else ln.text_size(piece.lines)
             if self._pending_rows >= BLOCK_ROWS or self._pending_bytes >= BLOCK_BYTES:
                 self._flush()
 
@@ -157,8 +164,7 @@ class BlockWriter:
 
 def _encode(pieces: list[Rows], types: Mapping[str, str]) -> _Encoded:
     rows = concat_rows(pieces)
-    text = ln.text_of(rows.lines)
-    parts = [_compress(text)]
+    parts, form = _stored_lines(rows.lines)
     columns: dict[str, Any] = {}
     for name, kind in types.items():
         column = np.ascontiguousarray(rows.columns[name], dtype=kind)
@@ -170,13 +176,22 @@ def _encode(pieces: list[Rows], types: Mapping[str, str]) -> _Encoded:
     first, last = ln.line_at(rows.lines, 0), ln.line_at(rows.lines, len(rows) - 1)
     entry = {
         "rows": len(rows),
-        "text": [len(text), len(parts[0])],
-        "width": ln.even_width(rows.lines),
+        "text": [ln.text_size(rows.lines), len(parts[0])],
+        **form,
         "first": first[:-1].decode(),
         "last": last[:-1].decode(),
         "columns": columns,
     }
     return _Encoded(parts, entry)
+
+
+def _stored_lines(lines: Lines) -> tuple[list[bytes], dict[str, Any]]:
+    """The lines as bytes on disk, and what to know for reading them: their even width, and whether they are packed."""
+    if isinstance(lines, HexLines):
+        return [lines.data()], {"width": lines.layout.width, "hex": True}
+    text, width = ln.text_of(lines), ln.even_width(lines)
+    data = hexlines.packed_text(text, width)
+    return [_compress(text) if data is None else data], {"width": width, "hex": data is not None}
 
 
 def _compress(data: memoryview | bytes) -> bytes:
@@ -234,16 +249,16 @@ class BlockReader:
         """The bytes of all lines, unpacked."""
         return sum(entry["text"][0] for entry in self._blocks)
 
-    def block(self, number: int) -> Rows:
-        """One block, unpacked."""
+    def block(self, number: int, *, packed: bool = False) -> Rows:
+        """One block; with `packed`, lines that are stored as numbers stay so."""
         entry = self._blocks[number]
         place = entry["at"]
-        length, packed = entry["text"]
-        text = self._unpack(place, packed, length)
-        lines = ln.from_even_text(text, entry["width"]) if entry["width"] else ln.from_text(text)
+        lines = self._lines(entry)
+        if not packed:
+            lines = ln.plain(lines)
         if len(lines) != entry["rows"]:
             raise DamagedFile(f"block {number} holds {len(lines)} rows, its index says {entry['rows']}")
-        place += packed
+        place += entry["text"][1]
         columns: dict[str, Column] = {}
         for name, kind in self._types.items():
             stored = entry["columns"][name]
@@ -255,17 +270,26 @@ class BlockReader:
             place += stored[0]
         return Rows(lines, columns)
 
-    def _unpack(self, place: int, packed: int, length: int) -> pa.Buffer:
-        data = os.pread(self._file, packed, place)
-        if len(data) != packed:
-            raise DamagedFile("the file ends within a block")
-        return pa.Codec(_CODEC).decompress(data, length)
+    def _lines(self, entry: dict[str, Any]) -> Lines:
+        length, stored = entry["text"]
+        if entry["hex"]:
+            return HexLines.read(self._stored(entry["at"], stored), entry["width"])
+        text = self._unpack(entry["at"], stored, length)
+        return ln.from_even_text(text, entry["width"]) if entry["width"] else ln.from_text(text)
 
-    def blocks(self, start: int = 0) -> Iterator[Rows]:
-        """All blocks from number `start` on, unpacked ahead of the reader."""
-        if len(self._blocks) - start < 3:
-            return map(self.block, range(start, len(self._blocks)))
-        return read_ahead(map(self.block, range(start, len(self._blocks))))
+    def _unpack(self, place: int, stored: int, length: int) -> pa.Buffer:
+        return pa.Codec(_CODEC).decompress(self._stored(place, stored), length)
+
+    def _stored(self, place: int, size: int) -> bytes:
+        data = os.pread(self._file, size, place)
+        if len(data) != size:
+            raise DamagedFile("the file ends within a block")
+        return data
+
+    def blocks(self, *, packed: bool = False) -> Iterator[Rows]:
+        """All blocks, read ahead of whoever takes them; `packed` as for `block`."""
+        read = (self.block(number, packed=packed) for number in range(len(self._blocks)))
+        return read_ahead(read) if len(self._blocks) > _FEW_BLOCKS else read
 
     def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
         """The rows with these numbers (both ends inclusive), block by block, each with the number of its first row."""
@@ -273,7 +297,7 @@ class BlockReader:
         stop = bisect.bisect_right(self._first_rows, last_row)
         numbers = range(max(number, 0), stop)
         source = map(self.block, numbers)
-        for number, rows in zip(numbers, source if len(numbers) < 3 else read_ahead(source), strict=True):
+        for number, rows in zip(numbers, source if len(numbers) <= _FEW_BLOCKS else read_ahead(source), strict=True):
             base = self._first_rows[number]
             start, end = max(first_row - base, 0), min(last_row + 1 - base, len(rows))
             if start < end:

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from audsync_web.vendors.connectors.formats import Op
 from uploads.engine import changes as ch
 from uploads.engine import lines as ln
-from uploads.engine.blocks import PublishedWriter, Rows
+from uploads.engine.blocks import PublishedWriter, Rows, concat_rows
+from uploads.engine.hexlines import HexLines, merge_order
 from uploads.engine.matching import positions_in
 from uploads.engine.merging import windows
 from uploads.engine.ordering import sort_order
@@ -88,7 +89,7 @@ def difference_many(
     """The differences for all destinations that take the same members, in one pass over them."""
     with ExitStack() as stack:
         mine = stack.enter_context(SnapshotReader(members))
-        sources = [mine.blocks()]
+        sources = [mine.blocks(packed=True)]
         jobs = []
         for target in targets:
             if len(target.neighbours) > MAX_NEIGHBOURS:
@@ -96,7 +97,7 @@ def difference_many(
             paths = [path for path in (target.snapshot, *target.neighbours) if path is not None]
             readers = [stack.enter_context(SnapshotReader(path)) for path in paths]
             jobs.append(_Job(target, len(sources), stack.enter_context(_writer(target)) if target.out else None))
-            sources += [reader.blocks() for reader in readers]
+            sources += [reader.blocks(packed=True) for reader in readers]
         done = 0
         for size, outcomes in ordered_map(lambda window: _work(jobs, window), windows(sources)):
             for job, outcome in zip(jobs, outcomes, strict=True):
@@ -218,9 +219,9 @@ def _changes(mine: ln.Lines, added: Mask, due: Mask, theirs: ln.Lines, removed: 
         return sent
     if not len(sent):
         return gone
-    lines = ln.concat([sent.lines, gone.lines])
-    order, _ = sort_order(lines, runs=2)
-    return Rows(lines, {"op": np.concatenate([sent.columns["op"], gone.columns["op"]])}).take(order)
+    both = concat_rows([sent, gone])
+    order = merge_order(both.lines) if isinstance(both.lines, HexLines) else sort_order(both.lines, runs=2)[0]
+    return both.take(order)
 
 
 def _with_holders(changes: Rows, neighbours: Sequence[Rows | None], today: int) -> Rows:
@@ -230,6 +231,6 @@ def _with_holders(changes: Rows, neighbours: Sequence[Rows | None], today: int) 
             continue
         days = rows.columns["day"]
         present = rows.keep((days == 0) | (days >= today))
-        found = pc.is_in(changes.lines, value_set=present.lines).to_numpy(zero_copy_only=False)
+        found = pc.is_in(ln.plain(changes.lines), value_set=ln.plain(present.lines)).to_numpy(zero_copy_only=False)
         held[found] |= np.uint64(1 << bit)
     return Rows(changes.lines, {**changes.columns, "held": held})

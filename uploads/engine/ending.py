@@ -37,5 +37,5 @@ def write_members(identifiers: list[str], out: Path) -> int:
     values = sorted({value.encode() for value in identifiers})
     with SnapshotWriter(out, [""]) as writer:
         if values:
-            writer.write(member_rows(ln.from_values(values)))
+            writer.write(member_rows(ln.from_text(b"".join(value + b"\n" for value in values))))
     return len(values)

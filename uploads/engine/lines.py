@@ -6,13 +6,14 @@ lines is the order of the identifiers, and the data of a sorted block is at the 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Lines = Any  # pyarrow.BinaryArray: pyarrow carries no type information
+Lines = Any  # pyarrow.BinaryArray, which carries no type information, or PackedLines
 Positions = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 
@@ -22,6 +23,57 @@ _WORD = 8
 _KEEP = np.array(
     [0] + [(0xFFFFFFFFFFFFFFFF << (64 - 8 * n)) & 0xFFFFFFFFFFFFFFFF for n in range(1, 9)], dtype=np.uint64
 )
+
+
+class PackedLines(ABC):
+    """Lines in another form than text, where packed blocks were asked for; `plain` makes ordinary lines of them."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def slice(self, start: int, length: int | None = None) -> PackedLines:
+        """So many lines from `start` on, without a copy."""
+
+    @abstractmethod
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> PackedLines:
+        """The lines where the mask is true."""
+
+    @abstractmethod
+    def taken(self, positions: Positions) -> PackedLines:
+        """The lines at these positions, in their order."""
+
+    @abstractmethod
+    def line_at(self, position: int) -> bytes:
+        """One line with its line feed."""
+
+    @abstractmethod
+    def text_size(self) -> int:
+        """The bytes of the text of all lines."""
+
+    @abstractmethod
+    def plain(self) -> Lines:
+        """The same lines as text."""
+
+
+def plain(lines: Lines) -> Lines:
+    """Lines as text, whatever form they come in."""
+    return lines.plain() if isinstance(lines, PackedLines) else lines
+
+
+def chosen(lines: Lines, mask: npt.NDArray[np.bool_]) -> Lines:
+    """The lines where the mask is true."""
+    return lines.chosen(mask) if isinstance(lines, PackedLines) else lines.filter(pa.array(mask))
+
+
+def taken(lines: Lines, positions: Positions) -> Lines:
+    """The lines at these positions, in their order."""
+    return lines.taken(positions) if isinstance(lines, PackedLines) else lines.take(pa.array(positions))
+
+
+def text_size(lines: Lines) -> int:
+    """The bytes of the text of all lines."""
+    return lines.text_size() if isinstance(lines, PackedLines) else len(text_of(lines))
 
 
 def empty() -> Lines:
@@ -92,7 +144,7 @@ def text_of(lines: Lines) -> memoryview:
 
 def line_at(lines: Lines, position: int) -> bytes:
     """One line with its line feed."""
-    value: bytes = lines[position].as_py()
+    value: bytes = lines.line_at(position) if isinstance(lines, PackedLines) else lines[position].as_py()
     return value
 
 

@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from uploads.engine import hexlines
 from uploads.engine import lines as ln
+from uploads.engine.hexlines import HexLines
 from uploads.engine.lines import Lines, Positions
 
 Mask = npt.NDArray[np.bool_]
@@ -21,6 +23,14 @@ def positions_in(lines: Lines, others: Lines) -> Positions:
     """For each line its place among the other lines, -1 where it is not one of them. Both must be in order."""
     if not len(lines) or not len(others):
         return np.full(len(lines), -1, np.int64)
+    if isinstance(lines, HexLines) and isinstance(others, HexLines) and hexlines.alike(lines, others):
+        quick = hexlines.positions_in(lines, others)
+        if quick is not None:
+            return quick
+    return _positions_of_text(ln.plain(lines), ln.plain(others))
+
+
+def _positions_of_text(lines: Lines, others: Lines) -> Positions:
     if ln.same_text(lines, others):
         return np.arange(len(lines), dtype=np.int64)
     depth = _shared_prefix(lines, others)

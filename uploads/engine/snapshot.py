@@ -56,9 +56,9 @@ class SnapshotReader:
         """Let go of the file."""
         self._blocks.close()
 
-    def blocks(self) -> Iterator[Rows]:
-        """All rows in order of their bytes, block by block."""
-        return self._blocks.blocks()
+    def blocks(self, *, packed: bool = False) -> Iterator[Rows]:
+        """All rows in order of their bytes, block by block; `packed` lines may be `lines.PackedLines`."""
+        return self._blocks.blocks(packed=packed)
 
     def find(self, identifier: str | bytes) -> Row | None:
         """The row of one identifier, written as the snapshot has it, or None; reads one block of the file."""

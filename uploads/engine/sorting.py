@@ -24,6 +24,8 @@ _SMALLEST_RUN = 1 << 20
 _LARGEST_RUN = 32 << 20
 _SMALLEST_READ = 64 << 10
 _LARGEST_READ = 1 << 20
+# One part in so many of the memory is for the loaded beginnings of all runs: what is merged of them takes more.
+_READ_SHARE = 16
 
 
 class _Run:
@@ -72,7 +74,7 @@ class SetSorter:
             step = _LARGEST_READ
             yield from (rows.lines for rows in runs[0].read(step))
             return
-        step = min(max(self._memory // (4 * (len(runs) or 1)), _SMALLEST_READ), _LARGEST_READ)
+        step = min(max(self._memory // (_READ_SHARE * (len(runs) or 1)), _SMALLEST_READ), _LARGEST_READ)
         pieces = windows([run.read(step) for run in runs])
         yield from ordered_map(_merge, pieces)
 

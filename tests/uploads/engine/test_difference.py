@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -154,6 +155,22 @@ def test_after_a_replace_was_acknowledged_the_membership_is_the_file(new: set[st
         written = write_list(snapshot, tmp / "changes", LineFormat(lambda _op, _held: Wrap(b"", b"")), tmp / "list")
         assert (tmp / "list").read_text() == "".join(f"{name}\n" for name in sorted(new, key=str.encode))
         assert written.lines == len(new)
+
+
+def test_uuids_are_compared_as_exactly_as_text(tmp_path: Path) -> None:
+    names = [str(uuid.UUID(int=number * 7**40 % 2**128)) for number in range(3000)]
+    new, old = names[500:], [*names[:2500], "not-a-uuid", names[7].upper()]
+    beside = write(tmp_path / "beside", dict.fromkeys(names[:1000], 0))
+    members = write(tmp_path / "members", dict.fromkeys(new, 0), "")
+    for gone, other in ((names[:500], names[:2500]), ([*names[:500], "not-a-uuid", names[7].upper()], old)):
+        snapshot = write(tmp_path / "old", dict.fromkeys(other, 0))
+        difference(members, snapshot, mode="replace", today=TODAY, out=tmp_path / "changes", neighbours=[beside])
+        found = changes_of(tmp_path / "changes", 0, 10_000)
+        wanted = {**dict.fromkeys(names[2500:], Op.ADD), **dict.fromkeys(gone, Op.REMOVE)}
+        assert [(row.identifier, row.op) for row in found] == sorted(wanted.items())
+        assert {row.identifier for row in found if row.held_by} == set(names[:500])
+        apply_changes(snapshot, tmp_path / "changes", ALL, upload_id="new", ends_day=LATER, out=tmp_path / "next")
+        assert set(read(tmp_path / "next")) == set(new)
 
 
 def test_several_destinations_are_compared_in_one_pass_as_if_each_were_alone(tmp_path: Path) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uploads.engine import lines as ln
+from uploads.engine.hexlines import HexLines, joined, merge_order, packed_text
 from uploads.engine.matching import positions_in
 from uploads.engine.ordering import sort_order, sorted_unique
 
@@ -51,3 +57,51 @@ def test_slices_of_a_block_are_blocks() -> None:
     assert texts(sorted_unique(part)) == [f"{number:04}" for number in range(40, 60)]
     assert positions_in(part, lines).tolist() == list(range(40, 60))
     assert positions_in(lines, part).tolist()[38:42] == [-1, -1, 0, 1]
+
+
+DIGESTS = st.sets(st.integers(0, 2**128 - 1) | st.integers(0, 300) | st.integers(0, 300).map(lambda n: n << 64))
+FORMS: list[Callable[[int], str]] = [
+    lambda number: str(uuid.UUID(int=number)),
+    lambda number: f"{number:032x}",
+    lambda number: f"{number:064x}",
+]
+
+
+@given(numbers=DIGESTS, others=DIGESTS, form=st.sampled_from(FORMS))
+@settings(deadline=None, max_examples=200)
+def test_packed_lines_are_the_same_lines(numbers: set[int], others: set[int], form: Callable[[int], str]) -> None:
+    mine, theirs = (sorted(map(form, values)) for values in (numbers | {1, 7}, others | {7}))
+    packed, packed_others = map(pack, (mine, theirs))
+    assert texts(packed.plain()) == mine
+    assert [packed.line_at(place).decode() for place in range(len(mine))] == [f"{value}\n" for value in mine]
+    places = [theirs.index(value) if value in theirs else -1 for value in mine]
+    assert positions_in(packed, packed_others).tolist() == places
+    assert positions_in(packed, block(theirs)).tolist() == places
+    news = np.array([place < 0 for place in places])
+    both = joined([packed_others, packed.chosen(news)])
+    assert texts(both.taken(merge_order(both)).plain()) == sorted({*mine, *theirs})
+
+
+def pack(values: list[str]) -> HexLines:
+    text = "".join(f"{value}\n" for value in values).encode()
+    data = packed_text(memoryview(text), len(values[0]) + 1)
+    assert data is not None
+    assert len(data) * 2 <= len(text)
+    return HexLines.read(data, len(values[0]) + 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ABCDEF00-0000-4000-8000-000000000000",
+        "abcdef00-0000-4000-8000-00000000000g",
+        "abcdef000-000-4000-8000-000000000000",
+        "abcdef00-0000-4000-8000-0000000-0000",
+        "-" * 36,
+        "A" * 64,
+    ],
+)
+def test_only_lines_that_come_back_unchanged_are_packed(line: str) -> None:
+    good = "abcdef00-0000-4000-8000-000000000000" if len(line) < 40 else "a" * 64
+    text = f"{good}\n{line}\n".encode()
+    assert packed_text(memoryview(text), len(line) + 1) is None
