@@ -61,7 +61,7 @@ def test_the_list_is_filtered_by_its_url(
 
 @pytest.mark.usefixtures("several")
 def test_the_export_holds_what_the_filter_shows(logged_in: LoggedIn, marketer: User) -> None:
-    answer = logged_in(marketer).get("/vendor-accounts/export", {"vendor": "xandr"})
+    answer: Any = logged_in(marketer).get("/vendor-accounts/export", {"vendor": "xandr"})
     lines = b"".join(answer.streaming_content).decode().splitlines()
     assert len(lines) == 2
     assert "Alpha" in lines[1]
