@@ -1,0 +1,224 @@
+"""A file in the browser: looked at, sent resumably, previewed, started, followed, found again; and without a fault
+for those who use a screen reader, in both themes."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from audsync_web.people.models import Role
+from tests.factories import PASSWORD, make_company, make_person
+from tests.jobs_helper import run_until_quiet
+from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
+from uploads.models import Upload
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+BOARD = re.compile(r"/uploads/[0-9a-f]{8}-[0-9a-f-]{27}$")
+PIECE = 8 * 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    known = CHROMIUM if Path(CHROMIUM).exists() else None
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def world(db: None) -> Any:
+    company = make_company("northwind")
+    person = make_person(company, Role.MANAGER, email="mo@northwind.example")
+    segment = make_segment(company)
+    make_destination(segment)
+    return {"company": company, "person": person, "segment": segment}
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, world: Any) -> Iterator[Page]:
+    """A logged-in browser whose console must stay silent."""
+    context = browser.new_context(base_url=live_server.url)
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto("/login")
+    opened.fill("[name=username]", "mo@northwind.example")
+    opened.fill("[name=password]", PASSWORD)
+    opened.click("button[type=submit]")
+    opened.wait_for_url("**/")
+    yield opened
+    context.close()
+    assert said == []
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> Callable[..., str]:
+    def make(text: str, name: str = "lapsed.csv") -> str:
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return make
+
+
+def choose(page: Page, world: Any, path: str) -> None:
+    page.goto(f"/uploads/new?segment={world['segment'].pk}")
+    page.set_input_files("[name=file]", path)
+    expect(page.locator("#preview table, #preview .notice").first).to_be_visible()
+
+
+def test_a_file_is_looked_at_sent_previewed_and_found_again(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("provider_id\na1\na2\na2\n"))
+    expect(page.locator("#preview")).to_contain_text("Provider id, column “provider_id”")
+    expect(page.locator("#preview td").first).to_have_text("a1")
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    run_until_quiet(kinds=("uploads.inspection",))
+    expect(page.locator("#preflight")).to_contain_text("+2", timeout=10_000)
+    page.click("#preflight button[type=submit]")
+    expect(page.locator("#board")).to_contain_text("Delivering")
+    assert Upload.objects.get().deliveries.count() == 1
+    page.goto("/history")
+    expect(page.locator("#history-rows")).to_contain_text("lapsed.csv")
+
+
+def test_the_one_column_that_is_known_is_chosen_by_itself(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("name;provider_id\nKim;a1\nMo;a2\n"))
+    expect(page.locator("#preview .preview-head")).to_contain_text("column “provider_id”")
+    expect(page.locator("#preview fieldset")).to_have_count(0)
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    run_until_quiet(kinds=("uploads.inspection",))
+    upload = Upload.objects.get()
+    assert (upload.status, upload.members) == ("ready", 2)
+
+
+def test_a_header_that_nobody_knows_is_asked_about(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("a1\na2\n"))
+    question = page.locator("#preview fieldset")
+    expect(question).to_contain_text("is a member")
+    question.locator("input[value=no]").check()
+    question.locator("select").select_option("provider_id")
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    run_until_quiet(kinds=("uploads.inspection",))
+    assert Upload.objects.get().members == 2
+
+
+def test_a_lost_connection_goes_on_by_itself_where_it_stopped(page: Page, world: Any, make_file: Any) -> None:
+    rows = "".join(f"member-{number:012d}\n" for number in range(450_000))
+    lost = threading.Event()
+    begins: list[int] = []
+
+    def lose_one(route: Route) -> None:
+        if route.request.method != "PATCH":
+            route.continue_()
+            return
+        offset = int(route.request.headers["upload-offset"])
+        begins.append(offset)
+        if offset and not lost.is_set():
+            lost.set()
+            route.abort("connectionfailed")
+        else:
+            route.continue_()
+
+    page.route("**/membership/tus/**", lose_one)
+    choose(page, world, make_file(f"provider_id\n{rows}"))
+    page.click("#send")
+    page.wait_for_url(BOARD, timeout=30_000)
+    assert lost.is_set()
+    assert begins == [0, PIECE, PIECE]
+    assert Upload.objects.get().bytes == len(rows) + len("provider_id\n")
+
+
+def test_a_left_page_goes_on_with_the_same_file(page: Page, world: Any, make_file: Any) -> None:
+    path = make_file("provider_id\n" + "".join(f"member-{number:012d}\n" for number in range(450_000)))
+    begins: list[int] = []
+
+    def note(route: Route) -> None:
+        if route.request.method == "PATCH":
+            begins.append(int(route.request.headers["upload-offset"]))
+            if begins[-1] and len(begins) == 2:
+                return  # never answered: the page is left meanwhile
+        route.continue_()
+
+    page.route("**/membership/tus/**", note)
+    page.on("dialog", lambda dialog: dialog.accept())
+    choose(page, world, path)
+    page.click("#send")
+    expect(page.locator("#transfer-hint")).to_contain_text("of", timeout=15_000)
+    page.wait_for_function("() => Number(document.querySelector('#transfer-bar').value) > 0.5")
+    choose(page, world, path)
+    expect(page.locator("#unfinished")).to_contain_text("lapsed.csv")
+    page.click("#send")
+    page.wait_for_url(BOARD, timeout=30_000)
+    assert begins[-1] == PIECE
+    assert Upload.objects.count() == 1
+
+
+def test_a_refusal_of_the_server_is_shown_and_the_form_is_there_again(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("provider_id\na1\n"))
+    world["segment"].status = "archived"
+    world["segment"].save()
+    page.click("#send")
+    expect(page.locator("#toasts")).to_contain_text("archived")
+    expect(page.locator("#send")).to_be_visible()
+
+
+def test_the_form_works_without_scripts(browser: Browser, live_server: Any, world: Any, make_file: Any) -> None:
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/login")
+    page.fill("[name=username]", "mo@northwind.example")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.goto(f"/uploads/new?segment={world['segment'].pk}")
+    page.set_input_files("[name=file]", make_file("provider_id\na1\n"))
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    context.close()
+
+
+def make_everything(world: Any) -> list[str]:
+    """Uploads in the states that show the most, and the pages to look at."""
+    segment = world["segment"]
+    destination = segment.destinations.get()
+    other = make_destination(segment, "synerise")
+    live = make_upload(segment, "delivering", uploaded_by=world["person"], rejected_by_reason={"empty_value": 1})
+    told = {"error_text": "The vendor refused.", "next_step": "Ask the vendor.", "vendor_text": "NOAUTH"}
+    make_delivery(live, destination, "needs attention", **told)
+    make_delivery(live, other, "sending", adds=8, sent=8, members=8, accepted=4, refused=1, planned_at=live.created_at)
+    cell = {"destination": destination.pk, "name": "x", "taken": True, "known": True, "before": 10, "members": 2}
+    cell |= {"held": 0, "adds": 0, "renewed": 0, "removes": 8, "unchanged": 2}
+    held = make_upload(segment, "ready", preview={"at": live.created_at.isoformat(), "destinations": [cell]})
+    done = make_upload(segment)
+    make_delivery(done, destination, adds=8, sent=8, members=8, accepted=8, refused=0, planned_at=live.created_at)
+    pages = [f"/uploads/{upload.pk}" for upload in (live, held, done)]
+    return ["/", "/uploads/new", "/history", "/history/deliveries", f"/uploads/{done.pk}/receipt", *pages]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_has_a_fault_of_accessibility(page: Page, world: Any, make_file: Any, theme: Any) -> None:
+    urls = make_everything(world)
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    for url in urls:
+        page.goto(url)
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{url}: {found.generate_report()}"
+    choose(page, world, make_file("name;code\nKim;a1\nMo;a2\n"))
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
