@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+from .api_lifecycle import TopUpView, UploadUndoView
 from .api_preflight import PreflightView
 from .tus import TusCreateView, TusUploadView
 
@@ -18,6 +19,8 @@ urlpatterns = [
     path(f"{MEMBERSHIP}/tus/<uuid:tus_id>", TusUploadView.as_view(), name="tus_upload"),
     path(f"{MEMBERSHIP}/upload", UploadListView.as_view(), name="uploads"),
     path(UPLOAD, UploadView.as_view(), name="upload"),
+    path(f"{MEMBERSHIP}/top-up", TopUpView.as_view(), name="top_up"),
+    path(f"{UPLOAD}/undo", UploadUndoView.as_view(), name="upload_undo"),
     path(f"{UPLOAD}/cancel", UploadCancelView.as_view(), name="upload_cancel"),
     path(f"{UPLOAD}/retry", UploadRetryView.as_view(), name="upload_retry"),
     path(f"{UPLOAD}/rejections", RejectionsView.as_view(), name="upload_rejections"),

@@ -19,6 +19,7 @@ class UploadsConfig(AppConfig):
         from . import delivery, housekeeping, tasks  # housekeeping registers its hooks
         from .active import read_active_memberships
         from .models import Delivery, Upload
+        from .models_sources import SourcePull
 
         register_reader(read_active_memberships)
 
@@ -33,6 +34,8 @@ class UploadsConfig(AppConfig):
         register(
             JobKind("uploads.delivery", Delivery, lambda: tasks.deliver, ready=lambda: ready | cancelled, lane_limit=3)
         )
+        working = Q(vendor_account__status="ok") | Q(cancel_requested_at__isnull=False)
+        register(JobKind("uploads.source", SourcePull, lambda: tasks.pull, ready=lambda: working))
         on_tick(delivery.release_staged)
         on_tick(housekeeping.flag_waiting_for_failed_destinations)
         on_tick(housekeeping.empty_released_destinations)

@@ -19,7 +19,7 @@ from audsync_web.vendors.connectors.formats import Op
 from . import files
 from .engine.applying import ALL, AckRange, apply_changes
 from .engine.changes import rows_of
-from .membership import day_of, ensure_snapshot, snapshot_path, snapshot_replace
+from .membership import day_of, ends_of, ensure_snapshot, snapshot_path, snapshot_replace
 from .models import Delivery, DeliveryStatus, Part, PartStatus
 from .planning import delivery_folder
 from .run import Run
@@ -89,9 +89,10 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
     """Fold what was acknowledged into the snapshot, and give the delivery its last word, in one transaction."""
     status = _final_status(delivery)
     name, members = "", 0
+    ends: dict[str, Any] = {}
     if _is_to_be_folded(delivery):
         name = f"{delivery_folder(delivery)}/snapshot"
-        members = _fold(delivery, name)
+        members, ends = _fold(delivery, name)
     now = timezone.now()
     with transaction.atomic():
         if name:
@@ -101,7 +102,7 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
                 members=members,
                 refused=delivery.refused or 0,
                 delivery=delivery,
-                ends_on=delivery.ends_on,
+                ends=ends,
             )
         fields: dict[str, Any] = {
             "status": status,
@@ -151,7 +152,8 @@ def _is_to_be_folded(delivery: Delivery) -> bool:
     return acknowledged or not delivery.parts_total
 
 
-def _fold(delivery: Delivery, name: str) -> int:
+def _fold(delivery: Delivery, name: str) -> tuple[int, dict[str, Any]]:
+    """Write the membership that the vendor has now; how many members it has, and when they end."""
     whole_list = bool(delivery.memory.get("whole_list"))
     ranges: Any = ALL
     if not whole_list and delivery.parts.exclude(status=PartStatus.ACKNOWLEDGED).exists():
@@ -163,7 +165,7 @@ def _fold(delivery: Delivery, name: str) -> int:
         snapshot_path(base) as base_path,
         files.new_file(name) as out,
     ):
-        return apply_changes(
+        members = apply_changes(
             base_path,
             changes,
             ranges,
@@ -172,6 +174,7 @@ def _fold(delivery: Delivery, name: str) -> int:
             out=out,
             refresh_all=whole_list,
         )
+        return members, ends_of(out)
 
 
 def _wake_next(delivery: Delivery) -> None:

@@ -197,8 +197,9 @@ def _drop_delivery_reports(delivery: Delivery) -> None:
 def _drop_superseded_snapshots(company: Company) -> None:
     before = timezone.now() - timedelta(days=company.keep_snapshots_days)
     old = Snapshot.objects.filter(destination__segment__company=company, superseded_at__lt=before)
-    in_use = Delivery.objects.open().filter(company=company).values_list("base_snapshot_id", flat=True)
-    for snapshot in old.exclude(pk__in=[pk for pk in in_use if pk is not None])[:AT_ONCE]:
+    pairs = Delivery.objects.open().filter(company=company).values_list("base_snapshot_id", "source_snapshot_id")
+    in_use = {pk for pair in pairs for pk in pair if pk is not None}
+    for snapshot in old.exclude(pk__in=in_use)[:AT_ONCE]:
         files.delete(snapshot.file)
         snapshot.delete()
 

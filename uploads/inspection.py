@@ -21,9 +21,10 @@ from .engine.refusal import FileRefused
 from .membership import preview_counts
 from .models import DeliveryStatus, Upload, UploadStatus
 from .receiving import check_stored, with_rule
-from .rules import destinations_for_upload, require_taker
-from .services import _queue_deliveries, check_options_of, upload_folder
+from .rules import destinations_for_upload, destinations_of, require_taker
+from .services import UploadConflict, _queue_deliveries, check_options_of, upload_folder
 from .settling import upload_settle
+from .undo import undo_sources
 
 PROGRESS_EVERY = 0.8
 
@@ -69,6 +70,8 @@ def advance(lease: Lease) -> None:
         _inspect(lease, upload)
     except CancelRequested:
         _end(lease, upload, UploadStatus.CANCELLED, "Cancelled while it was inspected.", DeliveryStatus.CANCELLED)
+    except UploadConflict as conflict:
+        _end(lease, upload, UploadStatus.FAILED, str(conflict), DeliveryStatus.FAILED)
     except FileRefused as refusal:
         _end(lease, upload, UploadStatus.FAILED, refusal.message, DeliveryStatus.FAILED)
     except files.StorageFull as full:
@@ -82,7 +85,7 @@ def _inspect(lease: Lease, upload: Upload) -> None:
     lease.update(status=UploadStatus.INSPECTING, started_at=upload.started_at or timezone.now())
     if not upload.checked:
         _check(lease, upload, reporter)
-    if not upload.members_file:
+    if not upload.members_file and "undo" not in upload.origin:
         _build(lease, upload, reporter)
     if not upload.hold and not upload.accepted_at:
         _queue_deliveries(upload)
@@ -135,7 +138,7 @@ def _hand_over(lease: Lease, upload: Upload, reporter: Reporter) -> None:
     """Count the differences for people or for the caution that was asked for, then start, or wait for "go"."""
     done: dict[str, Any] = {"next_action_at": None, "progress": {}}
     if upload.hold or upload.max_removed_share is not None:
-        preview = preview_counts(upload, destinations_for_upload(upload.segment), reporter)
+        preview = preview_counts(upload, destinations_of(upload), reporter, undo_sources(upload))
         lease.update(preview=preview)
         if not upload.hold and (excess := _excess(preview, upload.max_removed_share)):
             _end(lease, upload, UploadStatus.FAILED, excess, DeliveryStatus.FAILED)

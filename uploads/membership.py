@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,18 @@ from segments.models import Destination
 
 from . import files
 from .engine.difference import Target, difference_many
+from .engine.ending import members_by_day, write_members
 from .engine.members import DerivedResult, derive_members
 from .engine.progress import ProgressCallback
+from .erased import Erased, erased_test
 from .models import Delivery, Mode, Snapshot, Upload
 from .rules import takes
 
 EPOCH = dt.date(1970, 1, 1)
 # A member with less than this share of its life left is sent again (design section 5).
 RENEW_SHARE = 0.25
+# So many distinct days are told apart in the counts of who ends when; those after them are one number.
+DAYS_KEPT = 400
 
 
 def day_of(date: dt.date) -> int:
@@ -89,9 +93,13 @@ def snapshot_replace(
     members: int,
     refused: int,
     delivery: Delivery | None,
-    ends_on: dt.date | None,
+    ends: dict[str, Any],
 ) -> Snapshot:
-    """Make `file` the destination's acknowledged membership; the one before is superseded, not deleted."""
+    """Make `file` the destination's acknowledged membership; the one before is superseded, not deleted.
+
+    `ends` is what `ends_of` found in the file.
+    """
+    first = min(ends.get("days", {}), default=None)
     with transaction.atomic():
         Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).update(
             superseded_at=timezone.now()
@@ -103,15 +111,46 @@ def snapshot_replace(
             members=members,
             refused=refused,
             delivery=delivery,
-            first_ends_on=ends_on,
+            first_ends_on=dt.date.fromisoformat(first) if first else None,
+            ends=ends,
         )
+
+
+def ends_of(snapshot: Path) -> dict[str, Any]:
+    """How many members end when: `days` (the soonest, day → members), `later` than those, and `never`."""
+    found = members_by_day(snapshot)
+    never = found.pop(0, 0)
+    days = {(EPOCH + dt.timedelta(days=day)).isoformat(): count for day, count in list(found.items())[:DAYS_KEPT]}
+    return {"days": days, "later": sum(list(found.values())[DAYS_KEPT:]), "never": never}
+
+
+@contextmanager
+def source_members(snapshot: Snapshot) -> Iterator[Path]:
+    """A snapshot as the members of an upload; the empty one, which has no file, as a set of nobody."""
+    with snapshot_path(snapshot) as path:
+        if path is not None:
+            yield path
+            return
+    with files.spill_folder() as folder:
+        write_members([], folder / "nobody")
+        yield folder / "nobody"
 
 
 @contextmanager
 def members_for(
-    source: Path, *, kind: str, connector: Connector, identifier: str, folder: Path, report: Path
+    source: Path,
+    *,
+    kind: str,
+    connector: Connector,
+    identifier: str,
+    folder: Path,
+    report: Path,
+    erased: Erased | None = None,
 ) -> Iterator[tuple[Path, DerivedResult]]:
-    """The set a destination is fed with, derived from a file's members: converted, and without what it cannot take."""
+    """The set a destination is fed with, derived from a file's members: converted, and without what it cannot take.
+
+    `erased` tells who was erased and is held back, too.
+    """
     wanted = conversion(kind, identifier)
     if wanted is None:
         raise ValueError(f"{kind} cannot become {identifier}")
@@ -124,6 +163,7 @@ def members_for(
         conversion=wanted,
         rule=connector.rule_for(identifier),
         encoding=getattr(connector, "identifier_encoding", "utf-8"),
+        erased=erased,
     )
     yield out, derived
 
@@ -135,15 +175,24 @@ def planning_connector(destination: Destination) -> Connector:
 
 
 def preview_counts(
-    upload: Upload, destinations: Sequence[Destination], progress: ProgressCallback | None = None
+    upload: Upload,
+    destinations: Sequence[Destination],
+    progress: ProgressCallback | None = None,
+    sources: Mapping[int, Snapshot] | None = None,
 ) -> dict[str, Any]:
-    """What the upload would change at each destination (`+a / −b / c unchanged`), counted without sending anything."""
+    """What the upload would change at each destination (`+a / −b / c unchanged`), counted without sending anything.
+
+    `sources` are memberships that stand for the upload's file, by destination id.
+    """
     cells: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        source = stack.enter_context(files.local_file(upload.members_file))
-        folder = stack.enter_context(files.spill_folder())
+    with files.spill_folder() as folder:
         for destination in destinations:
-            cells.append(_preview_cell(upload, destination, source, folder, progress))
+            with ExitStack() as stack:
+                if sources is None:
+                    source, kind = stack.enter_context(files.local_file(upload.members_file)), upload.kind
+                else:
+                    source, kind = stack.enter_context(source_members(sources[destination.pk])), destination.identifier
+                cells.append(_preview_cell(upload, destination, source, kind, folder, progress))
     return {"at": timezone.now().isoformat(), "destinations": cells}
 
 
@@ -151,11 +200,12 @@ def _preview_cell(
     upload: Upload,
     destination: Destination,
     source: Path,
+    kind: str,
     folder: Path,
     progress: Callable[[Any], None] | None,
 ) -> dict[str, Any]:
     cell: dict[str, Any] = {"destination": destination.pk, "name": destination.vendor_account.name, "before": None}
-    if not takes(destination, upload.kind):
+    if not takes(destination, kind):
         return cell | {"taken": False}
     connector = planning_connector(destination)
     lifetime = lifetime_for(connector, destination.segment.duration_days, timezone.now())
@@ -165,11 +215,12 @@ def _preview_cell(
     with (
         members_for(
             source,
-            kind=upload.kind,
+            kind=kind,
             connector=connector,
             identifier=destination.identifier,
             folder=own,
             report=own / "held",
+            erased=erased_test(upload.company_id, kind, destination.identifier),
         ) as (members, derived),
         snapshot_path(snapshot) as base,
     ):

@@ -354,6 +354,9 @@ class Snapshot(models.Model):
     refused = models.BigIntegerField(default=0)
     """Refusals that the vendor only counted: they stay in the file, this is how many."""
     first_ends_on = models.DateField(null=True, blank=True)
+    """The first day on which somebody's membership ends."""
+    ends = models.JSONField(default=dict)
+    """How many members end when: `{"days": {day: count}, "later": count, "never": count}`; see topup.ends_of."""
     created_at = models.DateTimeField(default=timezone.now)
     superseded_at = models.DateTimeField(null=True, blank=True)
 
@@ -387,3 +390,7 @@ class PartialUpload(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+# Further tables of this app, one module each.
+from . import models_erasing, models_sources  # noqa: E402, F401

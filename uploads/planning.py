@@ -22,10 +22,19 @@ from segments.models import Destination
 
 from . import files
 from .engine.difference import DifferenceCounts, Target, difference_many
+from .engine.ending import members_ending
 from .engine.members import DerivedResult
 from .engine.parts import PartRange, PartTooLarge, plan_parts
 from .engine.progress import ProgressCallback
-from .membership import Lifetime, ensure_snapshot, lifetime_for, members_for, snapshot_path
+from .erased import erased_test
+from .membership import (
+    Lifetime,
+    ensure_snapshot,
+    lifetime_for,
+    members_for,
+    snapshot_path,
+    source_members,
+)
 from .models import Delivery, DeliveryStatus, Mode, Part, Snapshot
 
 PARTS_AT_ONCE = 500
@@ -138,7 +147,8 @@ def _difference(
     destination = delivery.destination
     with ExitStack() as stack:
         folder = stack.enter_context(files.spill_folder())
-        source, kind = _source(delivery, stack)
+        source, kind = _source(delivery, lifetime, base, folder, stack)
+        wanted_out = bool(delivery.upload.origin.get("erasure"))
         members, derived = stack.enter_context(
             members_for(
                 source,
@@ -147,6 +157,8 @@ def _difference(
                 identifier=destination.identifier,
                 folder=folder,
                 report=held_report,
+                # The removal of an erased person must name them.
+                erased=None if wanted_out else erased_test(delivery.company_id, kind, destination.identifier),
             )
         )
         base_path = stack.enter_context(snapshot_path(base))
@@ -155,7 +167,7 @@ def _difference(
             base_path,
             mode=delivery.mode,  # type: ignore[arg-type]  # held to the three modes by a constraint
             today=lifetime.today,
-            renew_before_day=lifetime.renew_before,
+            renew_before_day=_renew_before(delivery, lifetime),
             upload_id=str(delivery.upload_id),
             out=changes,
             neighbours=tuple(path for path in others if path is not None),
@@ -165,11 +177,30 @@ def _difference(
     return Planned(counts, derived, lifetime, base)
 
 
-def _source(delivery: Delivery, stack: ExitStack) -> tuple[Path, str]:
-    """The members a delivery starts from: its upload's, or another destination's acknowledged membership."""
+def _renew_before(delivery: Delivery, lifetime: Lifetime) -> int:
+    """The day before which a member that stays is sent again; a top-up brings its own."""
+    days = delivery.upload.origin.get("renew_within_days")
+    return lifetime.renew_before if days is None else lifetime.today + int(days) + 1
+
+
+def _source(
+    delivery: Delivery, lifetime: Lifetime, base: Snapshot | None, folder: Path, stack: ExitStack
+) -> tuple[Path, str]:
+    """The members a delivery starts from: its upload's, or an acknowledged membership.
+
+    A top-up starts from those who are there now and end soon, so that nobody who left meanwhile comes back.
+    """
+    if "renew_within_days" in delivery.upload.origin:
+        base_path, out = stack.enter_context(snapshot_path(base)), folder / "ending"
+        if base_path is None:
+            raise Permanent("Nobody is in this segment there any more.", code="nobody_there")
+        members_ending(base_path, out, first_day=lifetime.today, before_day=_renew_before(delivery, lifetime))
+        return out, delivery.destination.identifier
     if delivery.source_snapshot_id and delivery.source_snapshot is not None:
         snapshot = delivery.source_snapshot
-        return stack.enter_context(files.local_file(snapshot.file)), snapshot.destination.identifier
+        return stack.enter_context(source_members(snapshot)), snapshot.destination.identifier
+    if "undo" in delivery.upload.origin:
+        raise Permanent("The membership of before is no longer kept.", code="file_gone")
     upload = delivery.upload
     if not files.exists(upload.members_file):
         raise Permanent(

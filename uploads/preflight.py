@@ -33,7 +33,7 @@ from segments.models import Destination, DestinationStatus
 
 from .membership import current_snapshot, lifetime_for, preview_counts
 from .models import Delivery, DeliveryStatus, Mode, Upload
-from .rules import cannot_take, destinations_for_upload, takes
+from .rules import cannot_take, destinations_of, takes
 
 # A replace that takes out more than this share of a membership is pointed at (the company's own share is for the page).
 CAUTION = 0.2
@@ -85,8 +85,8 @@ def load_of_upload(upload: Upload) -> Load:
     """The load of an upload: exact once it was inspected, else from the number of its rows."""
     rows = upload.members if upload.members is not None else upload.records - upload.rejected
     counts = None
-    if upload.members_file:
-        preview = upload.preview or preview_counts(upload, destinations_for_upload(upload.segment))
+    if upload.preview or upload.members_file:
+        preview = upload.preview or preview_counts(upload, destinations_of(upload))
         counts = {cell["destination"]: cell for cell in preview["destinations"]}
     mean = upload.bytes / upload.records - 1 if upload.records else MEAN_BYTES
     return Load(upload.kind, Mode(upload.mode), max(0, rows), max(1.0, mean), counts, upload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from audsync_web.vendors.connectors.identifiers import KINDS, conversion
 from segments.models import Destination, Segment
@@ -14,6 +15,13 @@ def destinations_for_upload(segment: Segment) -> list[Destination]:
     """The destinations an upload goes to: all that are part of the segment and not being removed."""
     rows = segment.destinations.current().select_related("vendor_account", "segment__company").order_by("pk")
     return list(rows)
+
+
+def destinations_of(upload: Any) -> list[Destination]:
+    """The destinations of one upload: all of its segment's, or those that its origin names (an undo)."""
+    found = destinations_for_upload(upload.segment)
+    named = upload.origin.get("undo", {}).get("sources")
+    return found if named is None else [row for row in found if str(row.pk) in named]
 
 
 def takes(destination: Destination, kind: str) -> bool:

@@ -18,10 +18,13 @@ from audsync_web.people.models import Company
 from segments.models import Destination, Segment, SegmentStatus
 
 from . import files
-from .models import DELIVERY_WAITING, Delivery, DeliveryStatus, Mode, PartStatus, Upload, UploadStatus
+from .models import DELIVERY_WAITING, Delivery, DeliveryStatus, Mode, PartStatus, Snapshot, Upload, UploadStatus
 from .receiving import Received
-from .rules import cannot_take, destinations_for_upload, takes
+from .rules import cannot_take, destinations_of, takes
 from .settling import upload_settle
+
+# Uploads that no file brought: their deliveries start from memberships.
+NO_FILE_ORIGINS = {"snapshot", "undo", "renew_within_days"}
 
 
 class UploadConflict(Exception):
@@ -119,13 +122,15 @@ def _audit_and_wake(actor: Actor, upload: Upload) -> None:
 
 def _queue_deliveries(upload: Upload) -> None:
     """One delivery a destination, in order of acceptance; a replace makes older waiting ones pointless."""
-    for destination in destinations_for_upload(upload.segment):
-        if upload.kind and not takes(destination, upload.kind):
+    sources = upload.origin.get("undo", {}).get("sources", {})
+    for destination in destinations_of(upload):
+        source = sources.get(str(destination.pk))
+        if source is None and upload.kind and not takes(destination, upload.kind):
             _refuse_kind(upload, destination)
             continue
         if upload.mode == Mode.REPLACE:
             _supersede_waiting(destination, upload)
-        _new_delivery(upload, destination)
+        _new_delivery(upload, destination, source_snapshot_id=source)
     upload.accepted_at = timezone.now()
     upload.save(update_fields=["accepted_at"])
 
@@ -185,6 +190,7 @@ def upload_go(*, actor: Actor, upload: Upload, max_removed_share: float | None =
         if row.status != UploadStatus.READY:
             raise UploadConflict("This upload is not waiting to be started.")
         require_uploadable(row.segment)
+        _require_sources(row)
         row.hold, row.status, row.max_removed_share = False, UploadStatus.DELIVERING, max_removed_share
         row.save(update_fields=["hold", "status", "max_removed_share"])
         _queue_deliveries(row)
@@ -194,6 +200,13 @@ def upload_go(*, actor: Actor, upload: Upload, max_removed_share: float | None =
         upload_settle(row)
     row.refresh_from_db()
     return row
+
+
+def _require_sources(upload: Upload) -> None:
+    """Raise `UploadConflict` when an undo waited so long that the memberships of before are gone."""
+    wanted = upload.origin.get("undo", {}).get("sources", {}).values()
+    if Snapshot.objects.filter(pk__in=wanted).count() != len(wanted):
+        raise UploadConflict("The membership of before is no longer kept, so this cannot be undone any more.")
 
 
 def upload_cancel(*, actor: Actor, upload: Upload) -> Upload:
@@ -251,13 +264,14 @@ def upload_retry(*, actor: Actor, upload: Upload) -> Upload:
         failed = _deliveries_to_retry(row)
         if not failed:
             raise UploadConflict("No delivery of this upload has failed; there is nothing to retry.")
-        if not row.members_file and not files.exists(row.original):
+        from_file = not row.origin.keys() & NO_FILE_ORIGINS
+        if from_file and not row.members_file and not files.exists(row.original):
             raise UploadConflict("The file of this upload is gone; upload it again.")
         for delivery in failed:
             _refuse_if_newer(delivery)
         row.status, row.finished_at, row.cancel_requested_at = UploadStatus.DELIVERING, None, None
         row.details = ""
-        if not row.members_file:
+        if from_file and not row.members_file:
             row.status, row.next_action_at = UploadStatus.INSPECTING, timezone.now()
         row.save(update_fields=["status", "finished_at", "cancel_requested_at", "details", "next_action_at"])
         for delivery in failed:

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from audsync_web.jobs.engine import run_slice
 
-from . import delivery, inspection
+from . import delivery, inspection, sources
 
 
 @shared_task(name="uploads.inspect", ignore_result=True)
@@ -19,3 +19,9 @@ def inspect(pk: str) -> None:
 def deliver(pk: str) -> None:
     """Advance one delivery if it is due."""
     run_slice("uploads.delivery", pk, delivery.advance, delivery.crashed)
+
+
+@shared_task(name="uploads.pull", ignore_result=True)
+def pull(pk: str) -> None:
+    """Advance one pull of a segmentation if it is due."""
+    run_slice("uploads.source", pk, sources.advance, sources.crashed)
