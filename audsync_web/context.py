@@ -22,6 +22,7 @@ class Item:
     icon: str
     admin: bool = False
     group: str = ""
+    manager: bool = False
 
 
 NAVIGATION = (
@@ -30,7 +31,7 @@ NAVIGATION = (
     Item("Upload", "upload", "cloud-upload"),
     Item("History", "history", "history"),
     Item("Vendor accounts", "vendor_accounts", "plug-connected"),
-    Item("Identity", "identity", "fingerprint"),
+    Item("Identity", "identity", "fingerprint", manager=True),
     Item("API keys", "keys", "key", group="Administration"),
     Item("People", "people", "users", admin=True, group="Administration"),
     Item("Audit trail", "audit", "clipboard-list", admin=True, group="Administration"),
@@ -66,7 +67,8 @@ def url_or_none(route: str) -> str | None:
 
 def navigation(path: str, actor: Actor) -> list[dict[str, Any]]:
     """The entries this person may open; the one whose URL is the longest beginning of `path` is active."""
-    shown = [(item, url_or_none(item.route)) for item in NAVIGATION if actor.administers or not item.admin]
+    open_to_them = [item for item in NAVIGATION if _may_open(item, actor)]
+    shown = [(item, url_or_none(item.route)) for item in open_to_them]
     entries = [(item, url) for item, url in shown if url]
     fitting = [url for _, url in entries if _covers(url, path)]
     here = max(fitting, key=len, default=None)
@@ -74,6 +76,10 @@ def navigation(path: str, actor: Actor) -> list[dict[str, Any]]:
         {"label": item.label, "url": url, "icon": item.icon, "group": item.group, "active": url == here}
         for item, url in entries
     ]
+
+
+def _may_open(item: Item, actor: Actor) -> bool:
+    return (actor.administers or not item.admin) and (actor.manages or not item.manager)
 
 
 def _covers(url: str, path: str) -> bool:

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("audsync_web.api.urls")),
     path("", include("audsync_web.people.urls")),
     path("", include("audsync_web.vendors.urls")),
+    path("", include("audsync_web.vendors.identity_urls")),
     path("", include("segments.urls")),
     path("", include("uploads.urls")),
 ]

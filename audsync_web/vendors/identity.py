@@ -222,13 +222,15 @@ def look_up(*, actor: Actor, account: VendorAccount, name: str, value: str) -> H
 
 
 @sensitive_variables("x1_id")
-def open_x1id(*, actor: Actor, account: VendorAccount, x1_id: str) -> Identity | None:
+def open_x1id(
+    *, actor: Actor, account: VendorAccount, x1_id: str, purpose: Literal["open", "export"] = "open"
+) -> Identity | None:
     """Everything that an x1Id holds, None when the vendor does not know it. Raises the connector's errors."""
     actor.require_manager()
     with _asking(account) as connector:
         found = connector.identifiers_of(x1_id)
     held = len(found.identifiers) if found else None
-    audit.record(actor, "identity.open", account, x1Id=masked(x1_id), identifiers=held)
+    audit.record(actor, f"identity.{purpose}", account, x1Id=masked(x1_id), identifiers=held)
     return found
 
 
