@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from django.conf import settings
 from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
@@ -20,7 +21,7 @@ from .engine.progress import Progress
 from .engine.refusal import FileRefused
 from .membership import preview_counts
 from .models import DeliveryStatus, Upload, UploadStatus
-from .receiving import check_stored, with_rule
+from .receiving import check_stored, unpack_stored, with_rule
 from .rules import destinations_for_upload, destinations_of, require_taker
 from .services import UploadConflict, _queue_deliveries, check_options_of, upload_folder
 from .settling import upload_settle
@@ -94,11 +95,23 @@ def _inspect(lease: Lease, upload: Upload) -> None:
 
 def _check(lease: Lease, upload: Upload, reporter: Reporter) -> None:
     files.require_room(upload.bytes)
+    _unpack(lease, upload)
     options = CheckOptions(**check_options_of(upload.check_options))
     report = f"{upload_folder(upload.company_id, upload.pk)}/rejections.csv.gz"
     check, report = check_stored(upload.original, report=report, options=options, progress=reporter)
     require_taker(destinations_for_upload(upload.segment), check.kind)
     _store_check(lease, upload, check, report)
+
+
+def _unpack(lease: Lease, upload: Upload) -> None:
+    """A file that arrived gzip-compressed is unpacked first: bytes and hashes are those of the file itself."""
+    packed = upload.original
+    unpacked = f"{upload_folder(upload.company_id, upload.pk)}/unpacked"
+    if packed == unpacked or not unpack_stored(packed, unpacked, max_bytes=settings.MAX_UPLOAD_BYTES):
+        return
+    upload.original = unpacked
+    lease.update(original=unpacked)
+    files.delete(packed)
 
 
 def _store_check(lease: Lease, upload: Upload, check: CheckResult, report: str) -> None:

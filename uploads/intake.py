@@ -18,7 +18,7 @@ from segments.models import Segment
 from . import files
 from .engine.refusal import FileRefused
 from .models import Mode, Upload
-from .receiving import BLOCK_BYTES, receive
+from .receiving import BLOCK_BYTES, plain, receive
 from .rules import destinations_for_upload, require_taker
 from .services import UploadWish, options_to_store, require_quota, require_uploadable, upload_accept, upload_folder
 
@@ -82,7 +82,9 @@ def take(*, actor: Actor, segment: Segment, form: Any) -> Upload:
     destinations = destinations_for_upload(segment)
     options = form.check_options(settings.MAX_UPLOAD_BYTES)
     received = receive(
-        blocks_of_file(file) if file is not None else blocks_of_lines(lines),
+        plain(blocks_of_file(file), max_bytes=settings.MAX_UPLOAD_BYTES)
+        if file is not None
+        else blocks_of_lines(lines),
         folder=upload_folder(actor.company.pk, upload_id),
         options=options,
         kind_is_taken=lambda kind: require_taker(destinations, kind),

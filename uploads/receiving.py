@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from .engine.gunzip import Gunzip
 from .engine.refusal import FileRefused
 
 BLOCK_BYTES = 1024 * 1024
+GZIP_MARK = b"\x1f\x8b"
 
 KindCheck = Callable[[str], None]
 
@@ -46,6 +48,33 @@ def unpacked(blocks: Iterable[bytes], *, max_bytes: int, max_wire_bytes: int) ->
             raise FileRefused("too_large", "file size exceeds maximum allowed size")
         yield from packed.feed(block)
     packed.finish()
+
+
+def plain(blocks: Iterable[bytes], *, max_bytes: int) -> Iterator[bytes]:
+    """The bytes of a file that may be gzip-compressed, unpacked when its first two say so."""
+    rest = iter(blocks)
+    first = next(rest, b"")
+    whole = itertools.chain([first], rest)
+    if not first.startswith(GZIP_MARK):
+        yield from whole
+        return
+    packed = Gunzip(max_bytes=max_bytes)
+    for block in whole:
+        yield from packed.feed(block)
+    packed.finish()
+
+
+def unpack_stored(name: str, target: str, *, max_bytes: int) -> bool:
+    """Unpack a stored gzip file to `target`. False when it is none, and nothing was made."""
+    with files.local_file(name) as path:
+        with path.open("rb") as source:
+            if source.read(len(GZIP_MARK)) != GZIP_MARK:
+                return False
+        with files.new_file(target) as out, path.open("rb") as source, out.open("wb") as sink:
+            out.chmod(0o600)
+            for block in plain(blocks_of(source), max_bytes=max_bytes):
+                sink.write(block)
+    return True
 
 
 def receive(

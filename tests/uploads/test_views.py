@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
@@ -15,6 +19,7 @@ from audsync_web.people.models import AuditEntry
 from tests.jobs_helper import run_until_quiet
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.models import Delivery, Part, Snapshot, Upload
+from uploads.services import UploadWish, upload_accept_unchecked
 
 LIVE_FRAGMENT_QUERIES = 3  # the session, the person with their companies, the board
 
@@ -170,6 +175,26 @@ def test_a_file_beyond_the_limit_is_refused_with_words(
     assert answer.status_code == 422
     assert "larger than" in answer.content.decode()
     assert not Upload.objects.exists()
+
+
+def test_a_compressed_file_is_unpacked(logged_in: Any, manager: Any, segment: Any) -> None:
+    plain = b"provider_id\na1\na2\n"
+    upload = ready(logged_in(manager), segment, content=gzip.compress(plain))
+    assert (upload.members, upload.bytes) == (2, len(plain))
+
+
+def test_a_compressed_file_that_arrived_in_pieces_is_unpacked(actor: Any, segment: Any) -> None:
+    plain = b"provider_id\na1\na2\n"
+    name = default_storage.save("packed", ContentFile(gzip.compress(plain)))
+    wish = UploadWish(hold=True, file_name="lapsed.csv.gz")
+    upload = upload_accept_unchecked(
+        actor=actor, segment=segment, upload_id=uuid.uuid4(), original=name, size=10, wish=wish
+    )
+    run_until_quiet(kinds=("uploads.inspection",))
+    upload.refresh_from_db()
+    assert (upload.status, upload.members, upload.bytes) == ("ready", 2, len(plain))
+    assert upload.md5 == hashlib.md5(plain, usedforsecurity=False).hexdigest()
+    assert not default_storage.exists(name)
 
 
 def test_a_file_without_a_segment_is_asked_about(logged_in: Any, manager: Any, segment: Any) -> None:
