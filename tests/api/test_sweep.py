@@ -31,6 +31,7 @@ ANYBODY = {("POST", "login")}
 MARKETERS_WRITE = {
     "membership/upload",
     "membership/preflight",
+    "membership/top-up",
     "membership/tus",
     "membership/tus/<uuid:tus_id>",
 }
