@@ -201,4 +201,7 @@ def acceptance_by_day(company: Company, days: int = DAYS) -> list[tuple[date, in
         .annotate(took=Sum("accepted"), refused_sum=Sum("refused"))
         .order_by("day")
     )
-    return [(row["day"], row["took"] or 0, row["refused_sum"] or 0) for row in rows]
+    known = {row["day"]: (row["took"] or 0, row["refused_sum"] or 0) for row in rows}
+    first = timezone.now().date() - timedelta(days=days - 1)
+    every = [first + timedelta(days=number) for number in range(days)]
+    return [(day, *known.get(day, (0, 0))) for day in every] if known else []

@@ -13,7 +13,7 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 
 from .forms import caution_of
-from .models import Upload
+from .models import Snapshot, Upload
 from .rules import cannot_take, destinations_of
 
 
@@ -49,6 +49,8 @@ class Preview:
     cells: list[Cell]
     caution: float
     counted_at: datetime | None
+    is_stale: bool = False
+    """A vendor has acknowledged another membership since it was counted."""
 
     @property
     def asks_again(self) -> bool:
@@ -73,8 +75,15 @@ def preview_of(upload: Upload, company: Company) -> Preview:
     cells = [
         _cell(upload, destination, counted.get(destination.pk, {}), caution) for destination in destinations_of(upload)
     ]
-    at = upload.preview.get("at")
-    return Preview(cells, caution, parse_datetime(at) if at else None)
+    told = upload.preview.get("at")
+    at = parse_datetime(told) if told else None
+    return Preview(cells, caution, at, at is not None and _has_changed_since(upload, at))
+
+
+def _has_changed_since(upload: Upload, at: datetime) -> bool:
+    newer = Snapshot.objects.filter(destination__segment=upload.segment_id, superseded_at__isnull=True)
+    # Counting itself may make the first, empty membership of a destination.
+    return newer.filter(created_at__gt=at).exclude(file="").exists()
 
 
 def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], caution: float) -> Cell:

@@ -209,6 +209,16 @@ def _require_sources(upload: Upload) -> None:
         raise UploadConflict("The membership of before is no longer kept, so this cannot be undone any more.")
 
 
+def upload_recount(*, actor: Actor, upload: Upload) -> None:
+    """Compare a held upload again: a vendor has acknowledged another membership since. Its check is not repeated."""
+    if not actor.may_handle(upload.uploaded_by_id):
+        raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may do that.")
+    now = timezone.now()
+    held = Upload.objects.filter(pk=upload.pk, status=UploadStatus.READY)
+    if held.update(status=UploadStatus.INSPECTING, next_action_at=now, updated_at=now):
+        wake("uploads.inspection", upload.pk)
+
+
 def upload_cancel(*, actor: Actor, upload: Upload) -> Upload:
     """Stop what is unsent; what a vendor already has is followed to its end. 409 when the upload has ended."""
     if not actor.may_handle(upload.uploaded_by_id):

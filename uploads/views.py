@@ -154,6 +154,9 @@ def upload_go(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Start the deliveries. Where too many would leave, the segment's name has to be typed."""
     upload = get_visible_or_404(Upload.objects.select_related("segment__company"), request.company, pk=pk)
     preview = preview_of(upload, request.company)
+    if upload.status == UploadStatus.READY and preview.is_stale:
+        again = "Memberships have changed since. It is compared again; look at it once more."
+        return _act(request, upload, again, lambda: services.upload_recount(actor=request.actor, upload=upload))
     form = GoForm(request.POST, wanted=_word_to_type(upload, preview))
     if not form.is_valid():
         return _upload_page(request, _board(request, pk), form, 422)

@@ -265,6 +265,19 @@ def test_what_was_not_confirmed_stays_limited_when_it_is_sent(logged_in: Any, ma
     assert upload.max_removed_share == pytest.approx(0.35)
 
 
+def test_old_figures_are_counted_again_before_anything_goes(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    destination = segment.destinations.get()
+    Snapshot.objects.filter(destination=destination).delete()
+    Snapshot.objects.create(destination=destination, file="newer", members=5)
+    assert "These figures are old" in client.get(f"/uploads/{upload.pk}").content.decode()
+    client.post(f"/uploads/{upload.pk}/go")
+    upload.refresh_from_db()
+    assert upload.status == "inspecting"
+    assert not upload.deliveries.exists()
+
+
 def test_a_held_upload_can_be_cancelled(logged_in: Any, manager: Any, segment: Any) -> None:
     client = logged_in(manager)
     upload = ready(client, segment)
@@ -381,7 +394,7 @@ def test_what_needs_attention_has_reason_next_step_and_a_way_to_try_now(
     logged_in: Any, manager: Any, segment: Any, worker: None
 ) -> None:
     upload = make_upload(segment, "delivering")
-    told = {"error_text": "Xandr refused.", "next_step": "Ask Xandr.", "vendor_text": "NOAUTH"}
+    told: dict[str, Any] = {"error_text": "Xandr refused.", "next_step": "Ask Xandr.", "vendor_text": "NOAUTH"}
     delivery = make_delivery(upload, segment.destinations.get(), "needs attention", **told)
     client = logged_in(manager)
     page = board(client, upload)
@@ -396,7 +409,14 @@ def test_a_bar_is_never_full_while_the_vendor_is_waited_for(
     logged_in: Any, manager: Any, segment: Any, worker: None
 ) -> None:
     upload = make_upload(segment, "delivering")
-    numbers = {"adds": 8, "sent": 8, "members": 8, "accepted": 8, "refused": 0, "planned_at": timezone.now()}
+    numbers: dict[str, Any] = {
+        "adds": 8,
+        "sent": 8,
+        "members": 8,
+        "accepted": 8,
+        "refused": 0,
+        "planned_at": timezone.now(),
+    }
     make_delivery(upload, segment.destinations.get(), "processing", **numbers)
     page = board(logged_in(manager), upload)
     assert "99" in page
@@ -441,7 +461,14 @@ def test_the_download_can_be_of_one_reason(logged_in: Any, manager: Any, segment
 
 def test_the_receipt_comes_as_page_json_and_csv(logged_in: Any, manager: Any, segment: Any) -> None:
     upload = make_upload(segment, sha256="ab" * 32, uploaded_by=manager)
-    numbers = {"adds": 8, "sent": 8, "members": 8, "accepted": 7, "refused": 1, "planned_at": timezone.now()}
+    numbers: dict[str, Any] = {
+        "adds": 8,
+        "sent": 8,
+        "members": 8,
+        "accepted": 7,
+        "refused": 1,
+        "planned_at": timezone.now(),
+    }
     delivery = make_delivery(upload, segment.destinations.get(), **numbers)
     Part.objects.create(delivery=delivery, number=1, job_id="job-77", quota_scope="scope")
     client = logged_in(manager)

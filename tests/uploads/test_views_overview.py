@@ -1,0 +1,91 @@
+"""The overview: what runs, what waits for somebody, the first steps of a new company, and plots that do not lie."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
+from uploads.models import Snapshot
+from uploads.overview import acceptance_by_day, members_by_day
+
+LIVE_QUERIES = 4  # the session, the person with their companies, what runs, what needs somebody
+
+
+@pytest.fixture
+def segment(company: Any) -> Any:
+    made = make_segment(company)
+    make_destination(made)
+    return made
+
+
+def test_a_new_company_is_led_to_its_first_upload(logged_in: Any, manager: Any) -> None:
+    page = logged_in(manager).get("/").content.decode()
+    for step in ("Connect a vendor account", "Create a segment", "Upload its members"):
+        assert step in page
+
+
+def test_the_first_steps_are_gone_after_the_first_upload(logged_in: Any, manager: Any, segment: Any) -> None:
+    make_upload(segment)
+    assert "Connect a vendor account" not in logged_in(manager).get("/").content.decode()
+
+
+def test_what_needs_somebody_says_why_and_what_to_do(
+    logged_in: Any, manager: Any, segment: Any, django_assert_num_queries: Any
+) -> None:
+    destination = segment.destinations.get()
+    upload = make_upload(segment, "delivering", file_name="live.csv")
+    make_delivery(upload, destination, "needs attention", error_text="Xandr refused.", next_step="Ask Xandr.")
+    account = destination.vendor_account
+    account.status, account.error_text = "needs_attention", "The password is wrong."
+    account.save()
+    destination.status, destination.error_text = "failed", "The segment could not be made."
+    destination.save()
+    client = logged_in(manager)
+    with django_assert_num_queries(LIVE_QUERIES):
+        page = client.get("/overview/live").content.decode()
+    for words in (
+        "Xandr refused.",
+        "Ask Xandr.",
+        "The password is wrong.",
+        "The segment could not be made.",
+        "live.csv",
+    ):
+        assert words in page
+    assert f"/uploads/{upload.pk}" in page
+
+
+def test_nothing_of_another_company_is_on_it(logged_in: Any, stranger: Any, segment: Any) -> None:
+    upload = make_upload(segment, "delivering", file_name="secret.csv")
+    make_delivery(upload, segment.destinations.get(), "needs attention", error_text="secret reason")
+    page = logged_in(stranger).get("/").content.decode()
+    assert "secret" not in page
+
+
+def test_the_live_part_ends_without_a_login_page(client: Any, db: None) -> None:
+    assert client.get("/overview/live").status_code == 403
+
+
+def test_memberships_that_end_soon_are_shown(logged_in: Any, manager: Any, segment: Any) -> None:
+    soon = timezone.now().date() + timedelta(days=9)
+    Snapshot.objects.create(destination=segment.destinations.get(), file="x", members=212, first_ends_on=soon)
+    assert "Ending soon" in logged_in(manager).get("/").content.decode()
+
+
+def test_members_by_day_counts_what_was_current_at_each_days_end(company: Any, segment: Any) -> None:
+    destination, now = segment.destinations.get(), timezone.now()
+    before, after = now - timedelta(days=3), now - timedelta(days=1)
+    Snapshot.objects.create(destination=destination, members=10, created_at=before, superseded_at=after)
+    Snapshot.objects.create(destination=destination, members=25, created_at=after)
+    assert [count for _, count in members_by_day(company, days=5)] == [0, 10, 10, 25, 25]
+
+
+def test_acceptance_by_day_has_a_value_for_every_day(company: Any, segment: Any) -> None:
+    upload = make_upload(segment)
+    numbers: dict[str, Any] = {"adds": 8, "sent": 8, "members": 8, "accepted": 7, "refused": 1}
+    make_delivery(upload, segment.destinations.get(), **numbers)
+    rows = acceptance_by_day(company, days=5)
+    assert [row[1:] for row in rows] == [(0, 0)] * 4 + [(7, 1)]
