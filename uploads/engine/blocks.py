@@ -112,6 +112,7 @@ class BlockWriter:
         self._pending_bytes = 0
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="engine-write")
         self._encoding: deque[Future[_Encoded]] = deque()
+        self._stored_rows = 0
         self.rows = 0
         stream.write(MAGIC)
         self._place = len(MAGIC)
@@ -119,6 +120,7 @@ class BlockWriter:
     def write(self, rows: Rows) -> None:
         """Append rows; none of them may be smaller than the last one written."""
         start = 0
+        self.rows += len(rows)
         size = ln.text_size(rows.lines)
         while len(rows) - start > 0:
             room = BLOCK_ROWS - self._pending_rows
@@ -157,9 +159,9 @@ class BlockWriter:
     def _store(self, block: _Encoded) -> None:
         for part in block.parts:
             self._stream.write(part)
-        self._index.append({"at": self._place, "row": self.rows, **block.entry})
+        self._index.append({"at": self._place, "row": self._stored_rows, **block.entry})
         self._place += sum(map(len, block.parts))
-        self.rows += int(block.entry["rows"])
+        self._stored_rows += int(block.entry["rows"])
 
 
 def _encode(pieces: list[Rows], types: Mapping[str, str]) -> _Encoded:
@@ -335,7 +337,7 @@ class PublishedWriter:
 
     @property
     def rows(self) -> int:
-        """Rows in the file once it is closed."""
+        """Rows written so far."""
         return self._writer.rows
 
     def __exit__(
