@@ -192,14 +192,12 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 # --- Celery: messages are wake-ups only; rows in the database are the queue of record --------------------------------
 
 BROKER_DIR = DATA_DIR / "broker"
-CELERY_BROKER_URL = CELERY_BROKER_URL_GIVEN or "filesystem://"
+CELERY_BROKER_URL = CELERY_BROKER_URL_GIVEN or "audsync-files://"
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 if not CELERY_BROKER_URL_GIVEN:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR / "queue"),
         "data_folder_out": str(BROKER_DIR / "queue"),
-        "control_folder": str(BROKER_DIR / "control"),
-        "store_processed": False,
         "polling_interval": 0.1,
     }
 elif CELERY_BROKER_URL.startswith("redis"):

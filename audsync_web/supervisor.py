@@ -15,6 +15,8 @@ from types import FrameType
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from django.core.management import call_command
+
 STOP_GENTLY_SECONDS = 6.0
 LOOK_SECONDS = 0.2
 READY_SECONDS = 120.0
@@ -103,11 +105,8 @@ class Supervisor:
                 )
 
     def _prepare(self) -> None:
-        """Migrate in a process of its own, so that the supervisor holds no database connection over a fork."""
-        if self._demo:
-            self._command("prepare_data", "--demo")
-        else:
-            self._command("prepare_data")
+        """Folders here; the database in a process of its own: the supervisor holds no connection over a fork."""
+        call_command("prepare_data", demo=self._demo)
         self._command("migrate", "--verbosity", "0")
         if self._demo and not self._stopping.is_set():
             self._start_sandbox()
