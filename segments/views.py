@@ -86,7 +86,6 @@ def live_context(segment: Segment, destinations: list[Any]) -> dict[str, Any]:
         "size": max(known, default=None),
         "first_end": min(ends, default=None),
         "publish_label": publish_label(segment.status, destinations),
-        "failed": [card for card in cards if card.can_retry],
     }
 
 
