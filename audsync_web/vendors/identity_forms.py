@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 
 from .identity import LONGEST_NAME, LONGEST_VALUE, filter_checked
+from .removals import UNCONFIRMED
 
 PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
 EFFECTS = (("", "Any"), ("everywhere", "Hidden from every destination"), ("here", "Hidden from this endpoint only"))
@@ -52,7 +53,8 @@ class RemoveForm(forms.Form):
     confirm = forms.CharField(
         label="Type the value to confirm",
         max_length=LONGEST_VALUE,
-        required=False,
+        strip=False,
+        error_messages={"required": UNCONFIRMED},
         widget=forms.TextInput(attrs=PLAIN),
     )
 
@@ -118,7 +120,8 @@ class EraseForm(forms.Form):
     confirm = forms.CharField(
         label="Type the custom id to confirm",
         max_length=LONGEST_VALUE,
-        required=False,
+        strip=False,
+        error_messages={"required": UNCONFIRMED},
         widget=forms.TextInput(attrs=PLAIN),
     )
 

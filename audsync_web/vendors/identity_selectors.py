@@ -10,7 +10,7 @@ from typing import Any
 from .connectors.identity import MOST_IDENTIFIERS, Identity, IdentityEntry, IdentityFilter
 from .masking import masked
 
-ROWS_A_PAGE = 100
+ROWS_A_PAGE = 50
 
 
 @dataclass(frozen=True)

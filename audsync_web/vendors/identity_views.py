@@ -128,21 +128,30 @@ def identity_remove(request: PageRequest, pk: int) -> HttpResponseBase:
     """Remove an identifier everywhere, once its value has been typed again; ends at the receipt."""
     account = governing(request, pk)
     form = RemoveForm(request.POST, auto_id="remove-%s")
-    if request.method != "POST" or not form.is_valid():
+    form.is_valid()
+    given = form.cleaned_data if request.method == "POST" else {}
+    if not {"name", "value", "expected"} <= given.keys():
         return redirect("identity_look_up", pk=account.pk)
-    given = form.cleaned_data
+    if "confirm" not in given:
+        return _unconfirmed(request, account, form)
     try:
         receipt = identity.remove(actor=request.actor, account=account, **given)
     except ValidationError as faults:
         add_faults(form, faults)
-        panel = _remove_panel(given["name"], given["value"], given["expected"], form)
-        return _desk(request, account, look_up=_again(given), remove=panel, status=422)
+        return _unconfirmed(request, account, form)
     except ConnectorError as error:
         return _desk(
             request, account, look_up=_again(given), error=error, error_title="Nothing was removed", status=422
         )
     text, level = told(receipt, account)
     return go_to(request, reverse("identity_receipt", args=[account.pk, receipt.number]), text, level=level)
+
+
+def _unconfirmed(request: PageRequest, account: VendorAccount, form: RemoveForm) -> HttpResponse:
+    """The removal again, with what is wrong with its confirmation."""
+    given = {name: str(form[name].value()) for name in ("name", "value", "expected")}
+    panel = _remove_panel(given["name"], given["value"], int(given["expected"]), form)
+    return _desk(request, account, look_up=_again(given), remove=panel, status=422)
 
 
 def _again(given: dict[str, Any]) -> LookUpForm:

@@ -77,16 +77,20 @@ def profile_erase(request: PageRequest, pk: int) -> HttpResponseBase:
     """Erase a profile, once its custom id has been typed again; ends at the receipt."""
     account = profiling(request, pk)
     form = EraseForm(request.POST, auto_id="erase-%s")
-    if request.method != "POST" or not form.is_valid():
+    form.is_valid()
+    given = form.cleaned_data if request.method == "POST" else {}
+    if "custom_id" not in given:
         return redirect("profile", pk=account.pk)
-    given = form.cleaned_data
-    again = _form(account, initial={"kind": profiles.CUSTOM_ID, "value": given["custom_id"]})
+    custom_id = given["custom_id"]
+    again = _form(account, initial={"kind": profiles.CUSTOM_ID, "value": custom_id})
     try:
-        receipt = profiles.erase(actor=request.actor, account=account, **given)
+        receipt = profiles.erase(
+            actor=request.actor, account=account, custom_id=custom_id, confirm=given.get("confirm", "")
+        )
     except ValidationError as faults:
-        add_faults(form, faults)
-        shown = masked(given["custom_id"])
-        return _desk(request, account, again, erase=form, custom_id_shown=shown, status=422)
+        if not form.errors:
+            add_faults(form, faults)
+        return _desk(request, account, again, erase=form, custom_id_shown=masked(custom_id), status=422)
     except ConnectorError as error:
         return _desk(request, account, again, error=error, error_title="Nothing was erased", status=422)
     text, level = told(receipt, account)

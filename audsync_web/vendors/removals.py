@@ -29,6 +29,8 @@ BEGUN = ".begin"
 # A request that has not told its outcome by then has died.
 STILL_RUNNING = timedelta(minutes=3)
 
+UNCONFIRMED = "This is not the value that was looked up, letter for letter. Nothing was removed."
+
 # The outcomes, as the audit trail spells them.
 REMOVED, NOTHING, GONE, LOST, REFUSED = "removed", "nothing to remove", "gone", "not known", "refused"
 
@@ -115,7 +117,7 @@ def require_leave(actor: Actor, account: VendorAccount) -> None:
 def require_confirmation(value: str, confirm: str) -> None:
     """Raise `ValidationError` on `confirm` unless it is the value itself, letter for letter."""
     if confirm != value:
-        raise ValidationError({"confirm": "This is not the value above, letter for letter. Nothing was removed."})
+        raise ValidationError({"confirm": UNCONFIRMED})
 
 
 def carry_out(*, actor: Actor, account: VendorAccount, removal: Removal, expected: int | None = None) -> Receipt:

@@ -159,11 +159,11 @@ def test_an_x1id_of_a_thousand_is_paged_searched_and_warned_of(
 ) -> None:
     full_x1id(box)
     first = page.post(url(account, "x1id"), {"x1_id": "x1-full"}, headers=FRAGMENT)
-    assert first.context["person"].pages == 10
+    assert first.context["person"].pages == 20
     assert "Nearly full" in text(first)
-    assert "1 to 100 of 1\u202f000" in text(first)
-    last = page.post(url(account, "x1id"), {"x1_id": "x1-full", "page": "10"}).context["person"]
-    assert (last.first, last.last) == (901, 1000)
+    assert "1 to 50 of 1\u202f000" in text(first)
+    last = page.post(url(account, "x1id"), {"x1_id": "x1-full", "page": "20"}).context["person"]
+    assert (last.first, last.last) == (951, 1000)
     one = page.post(url(account, "x1id"), {"x1_id": "x1-full", "q": "VALUE-0042"}).context["person"]
     assert one.fitting == 1
     by_name = page.post(url(account, "x1id"), {"x1_id": "x1-full", "kind": "cookie2"}).context["person"]
@@ -322,12 +322,12 @@ def test_a_filter_is_added_changed_and_removed_on_the_page(account: VendorAccoun
     added = page.post(url(account, "filters/add"), {"name": "customer id", "publish": "on"})
     assert added.status_code == 302
     shown = page.get(url(account, "filters"))
-    assert "From everybody" in text(shown)
+    assert "Hidden from everybody" in text(shown)
     change = page.get(url(account, "filters/change?name=customer%20id"))
     assert change.context["form"].initial == {"name": "customer id", "publish": True, "subscribe": False}
     changed = page.post(url(account, "filters/change"), {"name": "customer id", "subscribe": "on"})
     assert changed.status_code == 302
-    assert "From this endpoint" in text(page.get(url(account, "filters")))
+    assert "Hidden from this endpoint" in text(page.get(url(account, "filters")))
     assert page.post(url(account, "filters/remove"), {"name": "customer id"}).status_code == 302
     assert "No filter: every identifier passes" in text(page.get(url(account, "filters")))
     actions = AuditEntry.objects.filter(action__startswith="identity_filter").values_list("action", flat=True)
@@ -347,7 +347,7 @@ def test_adding_never_overwrites_a_filter(account: VendorAccount, page: Client) 
     again = page.post(url(account, "filters/add"), {"name": "email", "subscribe": "on"}, headers=FRAGMENT)
     assert again.status_code == 422
     assert "email has a filter already" in text(again)
-    assert "From everybody" in text(page.get(url(account, "filters")))
+    assert "Hidden from everybody" in text(page.get(url(account, "filters")))
 
 
 def test_filters_are_searched_sorted_and_exported(account: VendorAccount, page: Client) -> None:
