@@ -30,7 +30,7 @@ class Command(BaseCommand):
         elif (data / DEMO_MARK).exists():
             raise CommandError(f"{data} holds a demo; give another folder with --data-dir, or add --demo.")
         shutil.rmtree(settings.SPILL_DIR, ignore_errors=True)
-        for folder in (settings.SPILL_DIR, settings.BROKER_DIR / "queue"):
+        for folder in (settings.SPILL_DIR, settings.BROKER_DIR / "queue", settings.STATIC_ROOT):
             Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

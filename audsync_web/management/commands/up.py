@@ -83,7 +83,7 @@ def _children(host: str, port: int) -> list[Child]:
                 "--http",
                 "1",
                 "--log-level",
-                "warning",
+                "error",
                 "audsync_web.wsgi:application",
             ],
         ),
