@@ -25,7 +25,7 @@ _LARGEST_RUN = 32 << 20
 _SMALLEST_READ = 64 << 10
 _LARGEST_READ = 1 << 20
 # One part in so many of the memory is for the loaded beginnings of all runs: what is merged of them takes more.
-_READ_SHARE = 16
+_READ_SHARE = 32
 
 
 class _Run:
@@ -76,7 +76,7 @@ class SetSorter:
             return
         step = min(max(self._memory // (_READ_SHARE * (len(runs) or 1)), _SMALLEST_READ), _LARGEST_READ)
         pieces = windows([run.read(step) for run in runs])
-        yield from ordered_map(_merge, pieces)
+        yield from ordered_map(_merge, pieces, ahead=0)
 
     def _gathered(self, texts: Iterator[bytes]) -> Iterator[bytes]:
         gathered: list[bytes] = []
