@@ -27,6 +27,8 @@ from audsync_web.vendors.connectors.base import (
 from audsync_web.vendors.connectors.errors import ConnectorError
 from audsync_web.vendors.connectors.formats import PartRules
 from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.identity import IdentityFilter, filter_findings
+from audsync_web.vendors.identity import filters_for_preflight
 from audsync_web.vendors.models import AccountStatus
 from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination, DestinationStatus
@@ -94,16 +96,18 @@ def load_of_upload(upload: Upload) -> Load:
 
 def preflight(destinations: Sequence[Destination], load: Load) -> list[Row]:
     """Every destination's row. Asks vendors, reading only; one that does not answer is an amber cell, no error."""
-    return [_row(destination, load) for destination in destinations]
+    filters = filters_for_preflight(destinations[0].segment.company) if destinations else []
+    return [_row(destination, load, filters) for destination in destinations]
 
 
-def _row(destination: Destination, load: Load) -> Row:
+def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]) -> Row:
     if load.kind and not takes(destination, load.kind):
         fix = f"Upload {KINDS[destination.identifier].label}, or change the destination's identifier."
         text = cannot_take(destination, load.kind).partition(". ")[0] + "."
         return Row(destination, [Finding("identifier", Level.BLOCKED, text, fix)])
     totals, held = _totals(destination, load)
-    findings = [_identifier(destination, held), _account(destination), *_segment(destination)]
+    findings = [_identifier(destination, held), *filter_findings(filters, destination.identifier)]
+    findings += [_account(destination), *_segment(destination)]
     with connector_for(destination.vendor_account) as connector:
         context = _context(destination, load, connector)
         findings += _membership(destination, load, totals, connector.part_rules(context))

@@ -6,11 +6,13 @@ audit trail gets them masked, and no log, URL or error text gets them at all.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.views.decorators.debug import sensitive_variables
@@ -20,16 +22,21 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
 from .connectors.acoustic import BOTH_FALSE
-from .connectors.errors import AuthenticationFailed, UnknownOutcome
+from .connectors.errors import AuthenticationFailed, ConnectorError, UnknownOutcome
+from .connectors.fields import fingerprint
 from .connectors.identity import Identity, IdentityConnector, IdentityFilter
 from .connectors.registry import VENDORS, connector_class
 from .masking import masked
-from .models import VendorAccount
+from .models import AccountStatus, VendorAccount
 from .removals import REMOVE_IDENTITY, Receipt, Removal, carry_out, require_confirmation, require_leave
 from .runtime import connector_for
 from .services import account_needs_attention
 
+logger = logging.getLogger(__name__)
+
 ANSWER_WITHIN = 10.0
+PREFLIGHT_WITHIN = 3.0
+KEPT_SECONDS = 60
 LONGEST_NAME = 200
 LONGEST_VALUE = 500
 
@@ -138,6 +145,36 @@ def filters_of(*, actor: Actor, account: VendorAccount) -> list[IdentityFilter]:
     return sorted(found, key=lambda held: (held.identifier_name.casefold(), held.identifier_name))
 
 
+def filters_for_preflight(company: Company) -> list[IdentityFilter]:
+    """The filters at the company's working accounts, at most a minute old, for a warning beside a delivery.
+
+    An account that cannot tell in a few seconds is passed over: its trouble must not hold up another vendor's delivery.
+    Filters hold names of identifiers and nobody's values, so they may be kept (Acoustic spec section 8, rule 13).
+    """
+    found: list[IdentityFilter] = []
+    for account in identity_accounts(company).filter(status=AccountStatus.OK):
+        key = _cache_key(account)
+        held = cache.get(key)
+        if held is None:
+            held = _quickly_read(account)
+            cache.set(key, held, KEPT_SECONDS)
+        found += held
+    return found
+
+
+def _quickly_read(account: VendorAccount) -> list[IdentityFilter]:
+    try:
+        with connector_for(account, answer_within=PREFLIGHT_WITHIN) as connector:
+            return list(connector.list_filters()) if connector.offers_filters else []
+    except ConnectorError as error:
+        logger.info("filters of account %s could not be read for preflight: %s", account.pk, error.code)
+        return []
+
+
+def _cache_key(account: VendorAccount) -> str:
+    return f"identity-filters:{account.pk}:{fingerprint(account.base_url)}"
+
+
 def filter_of(*, actor: Actor, account: VendorAccount, name: str) -> IdentityFilter:
     """The filter of one identifier name. Raises `FilterMissing` or the connector's errors."""
     actor.require_manager()
@@ -182,6 +219,7 @@ def filter_save(
         except UnknownOutcome:
             audit.record(actor, "identity_filter.save", account, **told, outcome="not known")
             raise
+    cache.delete(_cache_key(account))
     audit.record(actor, "identity_filter.save", account, **told)
     return held
 
@@ -203,6 +241,7 @@ def filter_remove(*, actor: Actor, account: VendorAccount, name: str) -> bool:
         except UnknownOutcome:
             audit.record(actor, "identity_filter.remove", account, identifier=name, outcome="not known")
             raise
+    cache.delete(_cache_key(account))
     if removed:
         audit.record(actor, "identity_filter.remove", account, identifier=name)
     return removed
