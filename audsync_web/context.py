@@ -32,6 +32,7 @@ NAVIGATION = (
     Item("History", "history", "history"),
     Item("Vendor accounts", "vendor_accounts", "plug-connected"),
     Item("Identity", "identity", "fingerprint", manager=True),
+    Item("Find and erase", "erase", "list-search", manager=True),
     Item("API keys", "keys", "key", group="Administration"),
     Item("People", "people", "users", admin=True, group="Administration"),
     Item("Audit trail", "audit", "clipboard-list", admin=True, group="Administration"),

@@ -5,11 +5,27 @@ from __future__ import annotations
 from django.urls import path
 
 from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+from .api_erasing import (
+    ErasureLiftView,
+    ErasureListView,
+    ErasureRetryView,
+    ErasureView,
+    PersonEraseView,
+    PersonSearchListView,
+    PersonSearchView,
+)
 from .api_lifecycle import TopUpView, UploadUndoView
 from .api_preflight import PreflightView
+from .api_sources import (
+    SegmentationProfilesView,
+    SegmentationUploadsView,
+    SourcePullCancelView,
+    SourcePullView,
+)
 from .tus import TusCreateView, TusUploadView
 
 MEMBERSHIP = "segment/<int:segment_id>/membership"
+SEGMENTATION = "vendor-accounts/<int:account_id>/segmentations/<str:segmentation>"
 UPLOAD = f"{MEMBERSHIP}/upload/<uuid:upload_id>"
 
 urlpatterns = [
@@ -19,6 +35,17 @@ urlpatterns = [
     path(f"{MEMBERSHIP}/tus/<uuid:tus_id>", TusUploadView.as_view(), name="tus_upload"),
     path(f"{MEMBERSHIP}/upload", UploadListView.as_view(), name="uploads"),
     path(UPLOAD, UploadView.as_view(), name="upload"),
+    path(f"{SEGMENTATION}/profiles", SegmentationProfilesView.as_view(), name="segmentation_profiles"),
+    path(f"{SEGMENTATION}/uploads", SegmentationUploadsView.as_view(), name="segmentation_uploads"),
+    path("source-pulls/<uuid:pull_id>", SourcePullView.as_view(), name="source_pull"),
+    path("source-pulls/<uuid:pull_id>/cancel", SourcePullCancelView.as_view(), name="source_pull_cancel"),
+    path("person-searches", PersonSearchListView.as_view(), name="person_searches"),
+    path("person-searches/<uuid:search_id>", PersonSearchView.as_view(), name="person_search"),
+    path("person-searches/<uuid:search_id>/erase", PersonEraseView.as_view(), name="person_erase"),
+    path("erasures", ErasureListView.as_view(), name="erasures"),
+    path("erasures/<uuid:erasure_id>", ErasureView.as_view(), name="erasure"),
+    path("erasures/<uuid:erasure_id>/retry", ErasureRetryView.as_view(), name="erasure_retry"),
+    path("erasures/<uuid:erasure_id>/lift", ErasureLiftView.as_view(), name="erasure_lift"),
     path(f"{MEMBERSHIP}/top-up", TopUpView.as_view(), name="top_up"),
     path(f"{UPLOAD}/undo", UploadUndoView.as_view(), name="upload_undo"),
     path(f"{UPLOAD}/cancel", UploadCancelView.as_view(), name="upload_cancel"),

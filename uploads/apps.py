@@ -19,6 +19,7 @@ class UploadsConfig(AppConfig):
         from . import delivery, housekeeping, tasks  # housekeeping registers its hooks
         from .active import read_active_memberships
         from .models import Delivery, Upload
+        from .models_erasing import Erasure, PersonSearch
         from .models_sources import SourcePull
 
         register_reader(read_active_memberships)
@@ -36,6 +37,8 @@ class UploadsConfig(AppConfig):
         )
         working = Q(vendor_account__status="ok") | Q(cancel_requested_at__isnull=False)
         register(JobKind("uploads.source", SourcePull, lambda: tasks.pull, ready=lambda: working))
+        register(JobKind("uploads.search", PersonSearch, lambda: tasks.search))
+        register(JobKind("uploads.erasure", Erasure, lambda: tasks.erase))
         on_tick(delivery.release_staged)
         on_tick(housekeeping.flag_waiting_for_failed_destinations)
         on_tick(housekeeping.empty_released_destinations)

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from audsync_web.jobs.engine import run_slice
 
-from . import delivery, inspection, sources
+from . import delivery, erasing, inspection, searching, sources
 
 
 @shared_task(name="uploads.inspect", ignore_result=True)
@@ -25,3 +25,15 @@ def deliver(pk: str) -> None:
 def pull(pk: str) -> None:
     """Advance one pull of a segmentation if it is due."""
     run_slice("uploads.source", pk, sources.advance, sources.crashed)
+
+
+@shared_task(name="uploads.search_person", ignore_result=True)
+def search(pk: str) -> None:
+    """Advance one search for a person if it is due."""
+    run_slice("uploads.search", pk, searching.advance, searching.crashed)
+
+
+@shared_task(name="uploads.erase_person", ignore_result=True)
+def erase(pk: str) -> None:
+    """Advance one erasure if it is due."""
+    run_slice("uploads.erasure", pk, erasing.advance, erasing.crashed)
