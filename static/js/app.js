@@ -188,6 +188,34 @@
     if (event.detail.verb !== "get") event.detail.headers["X-CSRFToken"] = meta("csrf-token");
   });
 
+  // ---- filters: what HTMX replaces is the list alone, so the form around it learns from the address ---------------
+  const CURSORS = ["cursor", "before", "after"];
+
+  // A list that was sorted meanwhile stays so.
+  document.addEventListener("htmx:configRequest", (event) => {
+    const sort = new URLSearchParams(location.search).get("sort");
+    if (sort && event.target.matches?.("form.filters")) event.detail.parameters.sort = sort;
+  });
+
+  // Leaving a search field is told as one more change: asking again would take the list away from under a click.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const form = event.detail.elt;
+    if (!form.matches?.("form.filters")) return;
+    const asked = new URLSearchParams(new FormData(form)).toString();
+    if (event.detail.requestConfig.triggeringEvent?.type === "change" && form.dataset.asked === asked) event.preventDefault();
+    form.dataset.asked = asked;
+  });
+
+  document.addEventListener("htmx:pushedIntoHistory", () => {
+    const query = new URLSearchParams(location.search);
+    [...query].forEach(([name, value]) => { if (!value || CURSORS.includes(name)) query.delete(name); });
+    document.querySelectorAll("form.filters").forEach((form) => {
+      const [exported, clear] = [$("[data-filter-export]", form), $("[data-filter-clear]", form)];
+      if (exported) exported.search = query.toString();
+      if (clear) clear.hidden = [...query.keys()].every((name) => name === "sort");
+    });
+  });
+
   // A page that nobody looks at asks nothing; it asks at once when it is looked at again.
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!document.hidden || !polls(event.detail.elt)) return;

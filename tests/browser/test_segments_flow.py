@@ -164,6 +164,12 @@ def test_the_lists_filter_as_one_types_and_keep_it_in_the_url(page: Page, actor:
     page.click("#segment-rows thead a:has-text('Members')")
     expect(page).to_have_url(re.compile(r"q=winter.*sort=size"))
     expect(page.locator("#segment-rows tbody tr")).to_have_count(1)
+    expect(page.locator("[data-filter-export]")).to_have_attribute("href", re.compile(r"/export\?q=winter&sort=size$"))
+    page.select_option("[name=status]", "all")
+    expect(page).to_have_url(re.compile(r"status=all.*sort=size"))
+    page.click("[data-filter-clear]")
+    expect(page.locator("#segment-rows tbody tr")).to_have_count(2)
+    expect(page.locator("[data-filter-clear]")).to_be_hidden()
 
 
 def test_everything_can_be_done_without_javascript(

@@ -280,11 +280,11 @@ class TestLists:
         assert 'value="&lt;b&gt;"' in html
         assert 'name="sort" value="when"' in html
         assert 'hx-get="/history/"' in html
-        assert "Clear" in html
+        assert "data-filter-clear>" in html
 
     def test_an_unfiltered_list_has_nothing_to_clear(self) -> None:
         request = RequestFactory().get("/history/?sort=when&cursor=abc")
-        assert "Clear" not in render('{% filter_bar search="q" %}{% endfilter_bar %}', request)
+        assert "data-filter-clear hidden" in render('{% filter_bar search="q" %}{% endfilter_bar %}', request)
 
     def test_pages_have_links_only_where_there_is_more(self) -> None:
         html = render_to_string("components/pagination.html", {"older_url": "?before=7", "newer_url": ""})
