@@ -129,16 +129,15 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     endedAt = serializers.DateTimeField()  # noqa: N815
 
 
-FILTERS_IN = PolymorphicProxySerializer(
-    component_name="IdentityFilterInput",
-    serializers=[FilterInputSerializer, FilterInputSerializer(many=True)],
-    resource_type_field_name=None,
-)
-FILTERS_OUT = PolymorphicProxySerializer(
-    component_name="IdentityFilterSaved",
-    serializers=[FilterSerializer, FilterSerializer(many=True)],
-    resource_type_field_name=None,
-)
+def _one_or_some(name: str, serializer: type[serializers.Serializer[Any]]) -> PolymorphicProxySerializer:
+    """An object, or an array of such objects."""
+    return PolymorphicProxySerializer(
+        component_name=name, serializers=[serializer, serializer(many=True)], resource_type_field_name=None, many=False
+    )
+
+
+FILTERS_IN = _one_or_some("IdentityFilterInput", FilterInputSerializer)
+FILTERS_OUT = _one_or_some("IdentityFilterSaved", FilterSerializer)
 
 
 def filter_shape(held: IdentityFilter) -> dict[str, Any]:

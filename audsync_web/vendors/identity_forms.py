@@ -53,7 +53,6 @@ class RemoveForm(forms.Form):
     confirm = forms.CharField(
         label="Type the value to confirm",
         max_length=LONGEST_VALUE,
-        strip=False,
         error_messages={"required": UNCONFIRMED},
         widget=forms.TextInput(attrs=PLAIN),
     )
@@ -120,7 +119,6 @@ class EraseForm(forms.Form):
     confirm = forms.CharField(
         label="Type the custom id to confirm",
         max_length=LONGEST_VALUE,
-        strip=False,
         error_messages={"required": UNCONFIRMED},
         widget=forms.TextInput(attrs=PLAIN),
     )

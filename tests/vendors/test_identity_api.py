@@ -167,7 +167,7 @@ def test_an_x1id_that_is_nearly_full_is_warned_of(api: Client, account: VendorAc
     box.vendors["acoustic"].control("identity", {"x1Id": "x1-full", "identifiers": many})
     opened = send(api, account, "identities/by-x1id", {"x1Id": "x1-full"}).json()
     assert len(opened["identifiers"]) == 1000
-    assert "1000 of at most 1,000" in opened["warning"]
+    assert "1,000 of at most 1,000" in opened["warning"]
 
 
 def test_what_nobody_has_is_an_empty_list_and_an_unknown_x1id_404(api: Client, account: VendorAccount) -> None:

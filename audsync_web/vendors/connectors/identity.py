@@ -58,7 +58,7 @@ class Identity:
         """Set when the record is about full: a further identifier would have no place."""
         if len(self.identifiers) < NEARLY_FULL:
             return ""
-        return f"This x1Id holds {len(self.identifiers)} of at most {MOST_IDENTIFIERS:,} identifiers."
+        return f"This x1Id holds {len(self.identifiers):,} of at most {MOST_IDENTIFIERS:,} identifiers."
 
 
 class IdentityConnector(ABC):
