@@ -6,12 +6,17 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from audsync_web.jobs.kinds import on_housekeeping
+from audsync_web.jobs.kinds import on_housekeeping, on_tick
+from audsync_web.jobs.models import cleared_error
+from audsync_web.vendors.models import AccountStatus
 
 from .models import Destination, DestinationStatus
 from .services import segment_refresh
 
 ATTENTION_LIFETIME = timedelta(hours=72)
+AT_ONCE = 200
+ACCOUNT_IN_TROUBLE = "account_needs_attention"
+UNDER_WAY = (DestinationStatus.CREATING, DestinationStatus.PUBLISHING)
 
 
 @on_housekeeping
@@ -24,3 +29,31 @@ def fail_what_nobody_attended() -> None:
         rows = Destination.objects.filter(pk=destination.pk, status=DestinationStatus.NEEDS_ATTENTION)
         if rows.update(status=DestinationStatus.FAILED, next_action_at=None, updated_at=timezone.now()):
             segment_refresh(destination.segment)
+
+
+@on_tick
+def flag_waiting_for_accounts() -> None:
+    """A destination whose vendor account needs attention says why; it goes on when the account works again."""
+    rows = Destination.objects.select_related("segment", "vendor_account")
+    troubled = rows.filter(status__in=UNDER_WAY, vendor_account__status=AccountStatus.NEEDS_ATTENTION)
+    for destination in troubled[:AT_ONCE]:
+        account = destination.vendor_account
+        Destination.objects.filter(pk=destination.pk, status__in=UNDER_WAY).update(
+            status=DestinationStatus.NEEDS_ATTENTION,
+            error_code=ACCOUNT_IN_TROUBLE,
+            error_text=f"{account.name}: {account.error_text or 'It needs attention.'}",
+            next_step=account.next_step or "Open the vendor account.",
+            attention_since=timezone.now(),
+        )
+        segment_refresh(destination.segment)
+    mended = rows.filter(
+        status=DestinationStatus.NEEDS_ATTENTION,
+        error_code=ACCOUNT_IN_TROUBLE,
+        vendor_account__status=AccountStatus.OK,
+    )
+    for destination in mended[:AT_ONCE]:
+        under_way = DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING
+        Destination.objects.filter(pk=destination.pk, status=DestinationStatus.NEEDS_ATTENTION).update(
+            status=under_way, next_action_at=timezone.now(), **cleared_error()
+        )
+        segment_refresh(destination.segment)

@@ -16,7 +16,7 @@ class UploadsConfig(AppConfig):
         from audsync_web.jobs.kinds import JobKind, on_tick, register
         from segments.active import register_reader
 
-        from . import delivery, housekeeping, tasks  # housekeeping registers its hooks
+        from . import delivery, housekeeping, tasks, waiting  # housekeeping registers its hooks
         from .active import read_active_memberships
         from .models import Delivery, Upload
         from .models_erasing import Erasure, PersonSearch
@@ -40,7 +40,8 @@ class UploadsConfig(AppConfig):
         register(JobKind("uploads.search", PersonSearch, lambda: tasks.search))
         register(JobKind("uploads.erasure", Erasure, lambda: tasks.erase))
         on_tick(delivery.release_staged)
-        on_tick(housekeeping.flag_waiting_for_failed_destinations)
+        on_tick(waiting.flag_waiting_for_failed_destinations)
+        on_tick(waiting.flag_waiting_for_accounts)
         on_tick(housekeeping.empty_released_destinations)
         on_tick(housekeeping.settle_stragglers)
         on_tick(housekeeping.give_membership_to_new_destinations)

@@ -175,6 +175,14 @@ def _stop(lease: Lease, delivery: Delivery, told: dict[str, Any]) -> None:
     end_delivery(lease, _load(delivery.pk))
 
 
+def give_up(lease: Lease) -> None:
+    """End a delivery that nobody attended to: the open parts have failed, what was acknowledged is folded in."""
+    delivery = _load(lease.pk)
+    delivery.parts.exclude(status__in=PART_ENDED).update(status=PartStatus.FAILED, ended_at=timezone.now(), intent=None)
+    end_delivery(lease, delivery)
+    upload_settle(delivery.upload)
+
+
 def crashed(lease: Lease, reference: str) -> None:
     """A fault of ours: the delivery stops and shows the reference. What the vendor acknowledged is kept."""
     text = f"Stopped because of a fault in AudSync (reference {reference})."

@@ -9,12 +9,14 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
-from audsync_web.jobs.kinds import on_housekeeping
+from audsync_web.jobs.kinds import kind_named, on_housekeeping
+from audsync_web.jobs.leases import release, seize
 from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
-from segments.models import EMPTY, Destination, DestinationStatus, Wanted
+from segments.models import EMPTY, Destination, Wanted
 
 from . import files
+from .delivery import give_up
 from .derived import NothingToSend, upload_from_snapshot
 from .membership import ensure_snapshot
 from .models import (
@@ -33,35 +35,6 @@ from .settling import upload_settle
 
 ATTENTION_LIFETIME = timedelta(hours=72)
 AT_ONCE = 200
-
-
-def flag_waiting_for_failed_destinations() -> None:
-    """A delivery that waits for a destination which has stopped says so; it goes on when the destination is mended."""
-    stopped = Q(destination__status=DestinationStatus.FAILED, destination__remote_id="")
-    now = timezone.now()
-    waiting = Delivery.objects.filter(stopped, status=DeliveryStatus.QUEUED, is_live=False)
-    flagged = list(waiting.values_list("pk", "upload_id")[:AT_ONCE])
-    for pk, _ in flagged:
-        Delivery.objects.filter(pk=pk, status=DeliveryStatus.QUEUED).update(
-            status=DeliveryStatus.NEEDS_ATTENTION,
-            error_code="destination_failed",
-            error_text="The segment could not be created at this vendor, so nothing can be sent there.",
-            next_step="Open the segment, see why its destination stopped, and publish again.",
-            attention_since=now,
-        )
-    mended = Delivery.objects.filter(
-        ~Q(destination__remote_id=""), status=DeliveryStatus.NEEDS_ATTENTION, error_code="destination_failed"
-    )
-    mended.update(
-        status=DeliveryStatus.QUEUED,
-        error_code="",
-        error_text="",
-        next_step="",
-        attention_since=None,
-        next_action_at=now,
-    )
-    for upload in Upload.objects.filter(pk__in={upload_id for _, upload_id in flagged}):
-        upload_settle(upload)
 
 
 def settle_stragglers() -> None:
@@ -126,20 +99,20 @@ def _newest_upload(destination: Destination) -> Upload | None:
 
 @on_housekeeping
 def fail_what_nobody_attended() -> None:
-    """A delivery that has needed attention for 72 hours has failed (design section 4.8)."""
+    """A delivery that has needed attention for 72 hours has failed (design section 4.8); what was taken stays."""
     overdue = Delivery.objects.filter(
         status=DeliveryStatus.NEEDS_ATTENTION,
         attention_since__lt=timezone.now() - ATTENTION_LIFETIME,
         cancel_requested_at__isnull=True,
     )
-    for delivery in overdue.select_related("upload")[:AT_ONCE]:
-        now = timezone.now()
-        with transaction.atomic():
-            ended = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.NEEDS_ATTENTION).update(
-                status=DeliveryStatus.FAILED, is_live=False, finished_at=now, next_action_at=None, updated_at=now
-            )
-            if ended:
-                upload_settle(delivery.upload)
+    for pk in list(overdue.values_list("pk", flat=True)[:AT_ONCE]):
+        lease = seize(kind_named("uploads.delivery"), pk)
+        if lease is None:
+            continue
+        try:
+            give_up(lease)
+        finally:
+            release(lease)
 
 
 @on_housekeeping

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -277,13 +276,13 @@ def _refuse_emptying(connector: Connector, planned: Planned, delivery: Delivery)
 
 
 def _store_parts(delivery: Delivery, parts: Iterator[PartRange]) -> int:
-    """Write the part rows, in blocks; a plan that was begun and not finished is replaced."""
+    """Write the part rows, in blocks. A plan that was begun and not finished counts for nothing and is replaced, so
+    the database is not held while the file is read."""
     total = 0
-    with transaction.atomic():
-        delivery.parts.all().delete()
-        while block := list(itertools.islice(parts, PARTS_AT_ONCE)):
-            Part.objects.bulk_create([_part_row(delivery, part) for part in block])
-            total += len(block)
+    delivery.parts.all().delete()
+    while block := list(itertools.islice(parts, PARTS_AT_ONCE)):
+        Part.objects.bulk_create([_part_row(delivery, part) for part in block])
+        total += len(block)
     return total
 
 

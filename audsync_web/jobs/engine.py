@@ -56,6 +56,10 @@ def _crash(lease: Lease, reference: str, crashed: Crashed) -> None:
         crashed(lease, reference)
     except LeaseLost:
         logger.info("%s %s was taken over while stopping", lease.kind.name, lease.pk)
+    except Exception:
+        # Not even its end could be written. It must not come back every second: a person finds it by its reference.
+        logger.exception("%s %s could not be stopped, reference %s", lease.kind.name, lease.pk, reference)
+        lease.update(next_action_at=None)
 
 
 def _wake_if_due(kind: JobKind, pk: Any) -> None:

@@ -23,7 +23,7 @@ from .models import WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=30)
 BEAT_SECONDS = 5.0
 WORKER_FRESH = timedelta(seconds=20)
 
@@ -71,6 +71,16 @@ def claim(kind: JobKind, pk: Any) -> Lease | None:
     if found is None or (found and _lane_is_full(kind, found, now)):
         return None
     taken = rows.filter(free, pk=pk, next_action_at__lte=now).update(lease_owner=owner, lease_until=now + LEASE)
+    return Lease(kind, pk, owner) if taken else None
+
+
+def seize(kind: JobKind, pk: Any) -> Lease | None:
+    """Take a row that nobody holds, due or not, ready or not: for housekeeping that ends it. None when it is held."""
+    now = timezone.now()
+    owner = f"{worker_name()}:{uuid.uuid4().hex[:16]}"
+    rows: Any = kind.model._default_manager
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    taken = rows.filter(free, pk=pk).update(lease_owner=owner, lease_until=now + LEASE)
     return Lease(kind, pk, owner) if taken else None
 
 
