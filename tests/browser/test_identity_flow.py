@@ -199,7 +199,8 @@ def _filters(page: Page) -> None:
     page.fill("[name=name]", "customer id")
     page.check("[name=publish]")
     page.click("text=Add the filter")
-    page.wait_for_url("**/filters")
+    expect(page.get_by_text("Hidden from everybody")).to_be_visible()
+    page.wait_for_load_state()
 
 
 def _change(page: Page) -> None:
