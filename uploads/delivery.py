@@ -24,7 +24,7 @@ from .following import poll_due_parts
 from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
 from .planning import plan
 from .run import Run
-from .sending import reconcile_open_part, resume_interrupted, send_next_part
+from .sending import reconcile_open_part, resume_interrupted, send_next_parts
 from .settling import upload_settle
 
 SLICE_SECONDS = 8.0
@@ -112,7 +112,7 @@ def _step(run: Run) -> bool:
     """Do the next useful thing. False when the slice is over: the delivery ended, or has to wait."""
     if reconcile_open_part(run):
         return run.goes_on
-    sent = send_next_part(run)
+    sent = send_next_parts(run)
     if run.ended:
         return False
     polled = poll_due_parts(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from datetime import timedelta
@@ -21,8 +22,9 @@ from .engine.applying import ALL, AckRange, apply_changes
 from .engine.changes import rows_of
 from .membership import day_of, ends_of, ensure_snapshot, snapshot_path, snapshot_replace
 from .models import Delivery, DeliveryStatus, Part, PartStatus
-from .planning import delivery_folder
-from .run import Run
+from .outcomes import part_sums
+from .planning import PARTS_AT_ONCE, delivery_folder
+from .run import Run, part_holder, row_holder
 
 SAMPLED = 20
 
@@ -87,6 +89,8 @@ def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
 
 def end_delivery(lease: Lease, delivery: Delivery) -> None:
     """Fold what was acknowledged into the snapshot, and give the delivery its last word, in one transaction."""
+    sums = part_sums(delivery)
+    delivery.accepted, delivery.refused = sums["accepted"], sums["refused"]
     status = _final_status(delivery)
     name, members = "", 0
     ends: dict[str, Any] = {}
@@ -105,6 +109,7 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
                 ends=ends,
             )
         fields: dict[str, Any] = {
+            **sums,
             "status": status,
             "is_live": False,
             "finished_at": now,
@@ -116,9 +121,16 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
         elif not delivery.error_text:
             fields |= _reason(delivery)
         lease.update(**fields)
-    for pk in delivery.parts.values_list("pk", flat=True).iterator():
-        quotas.leave(f"part:{pk}")
+    _leave_gates(delivery)
     _wake_next(delivery)
+
+
+def _leave_gates(delivery: Delivery) -> None:
+    """Nothing of an ended delivery stays inside a gate."""
+    numbers = delivery.parts.order_by().values_list("pk", flat=True).iterator()
+    while holders := [part_holder(pk) for pk in itertools.islice(numbers, PARTS_AT_ONCE)]:
+        quotas.leave(*holders)
+    quotas.leave(row_holder(delivery.pk))
 
 
 def _reason(delivery: Delivery) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from audsync_web.vendors.faults import attention_fields
 
 from .models import DeliveryStatus, Part, PartStatus
 from .outcomes import store_state
-from .run import Run
+from .run import Run, part_holder
 
 POLLS_A_STEP = 20
 SLOW_POLL = timedelta(minutes=15)
@@ -39,7 +39,7 @@ def _poll(run: Run, part: Part) -> bool:
         state = run.connector.poll_part(run.context(), run.ref(part))
     store_state(run, part, state)
     if part.status != PartStatus.SUBMITTED:
-        quotas.leave(f"part:{part.pk}")
+        quotas.leave(part_holder(part.pk))
         return True
     _note_overdue(run, part)
     run.show_phase()

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
@@ -16,7 +17,8 @@ from audsync_web.vendors.connectors.formats import Op
 
 from . import files
 from .engine.changes import changes_of
-from .models import PART_ENDED, Part, PartStatus
+from .models import PART_ENDED, Delivery, Part, PartStatus
+from .payload import Payload
 from .planning import delivery_folder
 from .run import Run
 
@@ -27,11 +29,17 @@ _ENDINGS = {
 }
 
 
-def store_state(run: Run, part: Part, state: RemoteState) -> None:
-    """Write a vendor's answer to the part, and the delivery's sums that follow from it."""
+def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
+    """Write a vendor's answer to the part, and the delivery's sums that follow from it.
+
+    With `wire`, the answer to a send, the delivery's sums grow by the part: with hundreds of parts that end at once,
+    adding all of them up after each would take longer than sending them.
+    """
     now = timezone.now()
     if state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED:
         _send_again(part, state)
+        if wire is not None:
+            run.lease.update(**_wire_sums(wire))
         return
     fields: dict[str, Any] = {
         "intent": None,
@@ -50,7 +58,8 @@ def store_state(run: Run, part: Part, state: RemoteState) -> None:
         setattr(part, name, value)
     part.save(update_fields=list(fields))
     _keep_refusals(run, part, state)
-    _sum_up(run, state)
+    sums = part_sums(run.delivery) if wire is None else _wire_sums(wire) | _grown_sums(part)
+    run.lease.update(**sums, **_told(state))
 
 
 def _ending(state: RemoteState) -> PartStatus:
@@ -115,13 +124,35 @@ def _write_refusals(path: Path, rows: list[tuple[str, str]]) -> None:
     path.chmod(0o600)
 
 
-def _sum_up(run: Run, state: RemoteState) -> None:
-    sums = run.parts().aggregate(accepted=Sum("accepted"), refused=Sum("refused"))
-    done = run.parts().filter(status__in=PART_ENDED).count()
+def part_sums(delivery: Delivery) -> dict[str, Any]:
+    """A delivery's sums over all of its parts."""
+    parts = Part.objects.filter(delivery_id=delivery.pk)
+    sums = parts.aggregate(accepted=Sum("accepted"), refused=Sum("refused"))
+    return {**sums, "parts_done": parts.filter(status__in=PART_ENDED).count()}
+
+
+def _grown_sums(part: Part) -> dict[str, Any]:
+    """The same, grown by a part that has ended just now."""
+    if part.status not in PART_ENDED:
+        return {}
+    known = {name: getattr(part, name) for name in ("accepted", "refused")}
+    grown = {name: Coalesce(F(name), 0) + value for name, value in known.items() if value is not None}
+    return {**grown, "parts_done": F("parts_done") + 1}
+
+
+def _wire_sums(wire: Payload) -> dict[str, Any]:
+    """What went over the wire; a send that was answered ends a row of failures."""
+    return {
+        "wire_lines": F("wire_lines") + wire.lines,
+        "wire_bytes": F("wire_bytes") + wire.bytes,
+        "last_sent_at": timezone.now(),
+        "attempts": 0,
+    }
+
+
+def _told(state: RemoteState) -> dict[str, Any]:
+    """What the vendor said, as the delivery shows it."""
     fields: dict[str, Any] = {
-        "accepted": sums["accepted"],
-        "refused": sums["refused"],
-        "parts_done": done,
         "vendor_status": state.raw[:120],
         "vendor_phase": state.status.value,
         "last_looked_at": timezone.now(),
@@ -130,4 +161,4 @@ def _sum_up(run: Run, state: RemoteState) -> None:
         fields["suspect"] = state.suspect
     if state.counters:
         fields["counters"] = dict(state.counters)
-    run.lease.update(**fields)
+    return fields

@@ -20,6 +20,16 @@ from .planning import context_of
 PROGRESS_EVERY = 0.8
 
 
+def part_holder(part_id: int) -> str:
+    """How a part is named in gates."""
+    return f"part:{part_id}"
+
+
+def row_holder(delivery_id: int) -> str:
+    """How the parts of a delivery that are sent in a row are named in gates."""
+    return f"delivery:{delivery_id}"
+
+
 class Run:
     """A delivery being worked on. `ended` once it has; `not_before` is the earliest moment something can be done."""
 

@@ -95,9 +95,9 @@ def stamp(key: str) -> None:
     Quota.objects.filter(key=key).update(last_at=timezone.now())
 
 
-def leave(holder: str) -> None:
-    """Leave every gate that `holder` is inside of."""
-    Quota.objects.filter(holder=holder).update(holder="", held_until=None)
+def leave(*holders: str) -> None:
+    """Leave every gate that one of `holders` is inside of."""
+    Quota.objects.filter(holder__in=holders).update(holder="", held_until=None)
 
 
 def _row(key: str) -> Quota:

@@ -60,12 +60,27 @@ def enter_gates(gates: Iterator[Gate] | tuple[Gate, ...] | list[Gate], holder: s
 
 
 class DatabaseTokens:
-    """The sealed token cache: one login at a time for each key, whoever asks."""
+    """The sealed token cache: one login at a time for each key, whoever asks.
+
+    What was read once is not read and unsealed again for every call of a connector, which lives for a slice. One that
+    was renewed elsewhere meanwhile is refused by the vendor, and `renew` then finds the newer one.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[str, datetime]] = {}
 
     def current(self, key: str) -> str | None:
         """The stored token that is not due for renewal."""
+        token, renew_at = self._read.get(key, ("", None))
+        return token if renew_at is not None and renew_at > timezone.now() else self._stored(key)
+
+    def _stored(self, key: str) -> str | None:
         row = SealedToken.objects.filter(key=key, value__isnull=False, renew_at__gt=timezone.now()).first()
-        return str(row.value) if row else None
+        if row is None:
+            self._read.pop(key, None)
+            return None
+        self._read[key] = (str(row.value), row.renew_at)
+        return str(row.value)
 
     def renew(self, key: str, stale: str | None, login: LoginCall) -> str:
         """Another worker's newer token, else `login`'s, behind a lock that ends by itself."""
@@ -73,7 +88,7 @@ class DatabaseTokens:
         holder = uuid.uuid4().hex
         deadline = time.monotonic() + LONGEST_LOGIN_WAIT
         while True:
-            found = self.current(key)
+            found = self._stored(key)
             if found is not None and found != stale:
                 return found
             if self._lock(key, holder):
@@ -92,17 +107,19 @@ class DatabaseTokens:
         mine = SealedToken.objects.filter(key=key, login_holder=holder)
         try:
             # It may have been renewed between the look and the lock.
-            found = self.current(key)
+            found = self._stored(key)
             if found is not None and found != stale:
                 return found
             token = login()
             mine.update(value=token.value, renew_at=token.renew_at)
+            self._read[key] = (token.value, token.renew_at)
             return token.value
         finally:
             mine.update(login_holder="", login_until=None)
 
     def forget(self, key: str) -> None:
         """Drop a token that the vendor no longer takes."""
+        self._read.pop(key, None)
         SealedToken.objects.filter(key=key).update(value=None, renew_at=timezone.now())
 
 
