@@ -68,6 +68,13 @@ def _kinds(keys: list[str]) -> str:
     return ", ".join(KINDS[key].label for key in keys if key in KINDS)
 
 
+def _kinds_searched(search: PersonSearch) -> str:
+    """What the identifier was taken for, in words: an e-mail address is told at sight."""
+    if "email" in search.kinds:
+        return _kinds(["email"])
+    return _kinds(search.kinds) if len(search.kinds) <= 3 else "Any kind of identifier that it fits"
+
+
 @page(needs="manager")
 def erasures_export(request: PageRequest) -> HttpResponseBase:
     """Every erasure as CSV."""
@@ -93,8 +100,8 @@ def _search_page(
     context = {
         "search": search,
         "form": form or (EraseForm(search=search) if ready else None),
-        "kinds": _kinds(search.kinds) if len(search.kinds) <= 3 else f"{len(search.kinds)} kinds that it fits",
-        "labels": {key: kind.label for key, kind in KINDS.items()},
+        "kinds": _kinds_searched(search),
+        "findings": [row | {"label": _kinds([row["kind"]])} for row in search.findings],
         "erasure": search.erasures.first() if search.person is None else None,
         "workers_missing": search.status == SearchStatus.RUNNING and not workers_alive(),
         "crumbs": [{"label": "Find and erase", "url": reverse("erase")}, {"label": "Search"}],

@@ -25,7 +25,7 @@ from .models_sources import PullStatus, PullWay, SourcePull
 from .services import UploadConflict
 from .sources import pull_begin, pull_cancel, source_page
 
-PAGE = 100
+PAGE = 50
 ROWS_A_PAGE = 50
 LARGEST_OFFSET = 10**9
 
