@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
+from uuid import UUID
 
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -121,7 +121,7 @@ class SourceApi(UploadApi):
         """One vendor account of the company, else 404."""
         return get_visible_or_404(VendorAccount.objects.all(), self.company, pk=account_id)
 
-    def pull(self, pull_id: uuid.UUID) -> SourcePull:
+    def pull(self, pull_id: UUID) -> SourcePull:
         """One pull of the company, else 404."""
         return get_visible_or_404(SourcePull.objects.all(), self.company, pk=pull_id)
 
@@ -137,11 +137,11 @@ class SegmentationProfilesView(SourceApi):
         ],
         responses={200: SourcePageSerializer, 502: VENDOR_FAILED},
     )
-    def get(self, request: Request, account_id: int, segmentation: str) -> Response:
+    def get(self, request: Request, vendor_account_id: int, uuid: str) -> Response:
         """Who is in the segmentation now, page by page. Asks the vendor."""
         limit = whole_number(request, "limit", default=100, minimum=1, maximum=MAX_LIMIT)
         offset = whole_number(request, "offset", default=0, minimum=0, maximum=LARGEST_OFFSET)
-        page = source_page(self.account(account_id), segmentation, limit=limit, offset=offset)
+        page = source_page(self.account(vendor_account_id), uuid, limit=limit, offset=offset)
         following = None
         if not page.last:
             query = f"limit={limit}&offset={offset + len(page.profiles)}"
@@ -166,16 +166,16 @@ class SegmentationUploadsView(SourceApi):
         request=PullWishSerializer,
         responses={202: SourcePullSerializer, 409: CONFLICT},
     )
-    def post(self, request: Request, account_id: int, segmentation: str) -> Response:
+    def post(self, request: Request, vendor_account_id: int, uuid: str) -> Response:
         """Read the segmentation and make it an upload of a segment. `Location` is where to follow it."""
-        account = self.account(account_id)
+        account = self.account(vendor_account_id)
         asked = PullWishSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         wish = asked.validated_data
         pull = pull_begin(
             actor=self.actor,
             account=account,
-            segmentation=segmentation,
+            segmentation=uuid,
             segment=self.segment(wish["segmentId"]),
             mode=Mode(wish["mode"]),
             identifier=wish.get("identifier", ""),
@@ -189,7 +189,7 @@ class SourcePullView(SourceApi):
     """One pull."""
 
     @extend_schema(operation_id="source_pull_read", responses={200: SourcePullSerializer})
-    def get(self, request: Request, pull_id: uuid.UUID) -> Response:
+    def get(self, request: Request, pull_id: UUID) -> Response:
         """How far it is, and the upload that it became."""
         return Response(pull_shape(self.pull(pull_id)))
 
@@ -200,7 +200,7 @@ class SourcePullCancelView(SourceApi):
     @extend_schema(
         operation_id="source_pull_cancel", request=None, responses={202: SourcePullSerializer, 409: CONFLICT}
     )
-    def post(self, request: Request, pull_id: uuid.UUID) -> Response:
+    def post(self, request: Request, pull_id: UUID) -> Response:
         """Stop reading; what was read is deleted."""
         pull = pull_cancel(actor=self.actor, pull=self.pull(pull_id))
         return Response(pull_shape(pull), status=status.HTTP_202_ACCEPTED)

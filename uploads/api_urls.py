@@ -25,7 +25,7 @@ from .api_sources import (
 from .tus import TusCreateView, TusUploadView
 
 MEMBERSHIP = "segment/<int:segment_id>/membership"
-SEGMENTATION = "vendor-accounts/<int:account_id>/segmentations/<str:segmentation>"
+SEGMENTATION = "vendor-accounts/<int:vendor_account_id>/segmentations/<str:uuid>"
 UPLOAD = f"{MEMBERSHIP}/upload/<uuid:upload_id>"
 
 urlpatterns = [

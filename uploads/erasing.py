@@ -141,7 +141,7 @@ def erase_begin(*, actor: Actor, search: PersonSearch, wish: EraseWish) -> Erasu
             lane="person",
             next_action_at=timezone.now(),
         )
-        _keep_out(erasure, person, kinds)
+        _keep_out(erasure, person, kinds, {row["kind"] for row in chosen})
         _plan_steps(actor, erasure, person, search, wish, chosen)
         audit.record(actor, "person.erase", erasure, kinds=kinds, steps=erasure.steps.count())
         wake("uploads.erasure", erasure.pk)
@@ -153,12 +153,13 @@ def _chosen(search: PersonSearch, wish: EraseWish) -> list[dict[str, Any]]:
     return [row for row in rows if wish.destinations is None or row["destination"] in wish.destinations]
 
 
-def _keep_out(erasure: Erasure, person: Person, kinds: Iterable[str]) -> None:
-    """Store keyed hashes of the identifier in every kind that it is or becomes."""
+def _keep_out(erasure: Erasure, person: Person, kinds: Iterable[str], found_as: Iterable[str]) -> None:
+    """Store keyed hashes of the identifier in every kind that it is, becomes, or was found as."""
     digests: dict[tuple[str, bytes], bool] = {}
     for kind in kinds:
         for form, value in forms_of(kind, person.value).items():
             digests.setdefault((form, keyed_hash(form, value)), form == kind)
+    for kind in found_as:
         for value in person.values_in(kind):
             digests.setdefault((kind, keyed_hash(kind, value)), True)
     ErasedHash.objects.bulk_create(

@@ -147,7 +147,7 @@ def _difference(
     with ExitStack() as stack:
         folder = stack.enter_context(files.spill_folder())
         source, kind = _source(delivery, lifetime, base, folder, stack)
-        wanted_out = bool(delivery.upload.origin.get("erasure"))
+        wanted_out = bool(delivery.upload.origin.get("erasure")) and delivery.source_snapshot_id is None
         members, derived = stack.enter_context(
             members_for(
                 source,
@@ -189,15 +189,15 @@ def _source(
 
     A top-up starts from those who are there now and end soon, so that nobody who left meanwhile comes back.
     """
+    if delivery.source_snapshot_id and delivery.source_snapshot is not None:
+        snapshot = delivery.source_snapshot
+        return stack.enter_context(source_members(snapshot)), snapshot.destination.identifier
     if "renew_within_days" in delivery.upload.origin:
         base_path, out = stack.enter_context(snapshot_path(base)), folder / "ending"
         if base_path is None:
             raise Permanent("Nobody is in this segment there any more.", code="nobody_there")
         members_ending(base_path, out, first_day=lifetime.today, before_day=_renew_before(delivery, lifetime))
         return out, delivery.destination.identifier
-    if delivery.source_snapshot_id and delivery.source_snapshot is not None:
-        snapshot = delivery.source_snapshot
-        return stack.enter_context(source_members(snapshot)), snapshot.destination.identifier
     if "undo" in delivery.upload.origin:
         raise Permanent("The membership of before is no longer kept.", code="file_gone")
     upload = delivery.upload

@@ -19,6 +19,8 @@ from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
 from tests.api_world import account, api, box, make_segment, marketer_api, stranger_api, upload
 from uploads.models import PartialUpload
+from uploads.models_erasing import Erasure, PersonSearch
+from uploads.models_sources import SourcePull
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,12 +86,18 @@ def world(api: Client, account: VendorAccount, manager: User, company: Company) 
     partial = PartialUpload.objects.create(
         company=company, segment=row, user=manager, length=5, expires_at=timezone.now() + timedelta(days=1)
     )
+    pull = SourcePull.objects.create(
+        company=company, vendor_account=account, segment=row, segmentation=str(uuid.uuid4()), identifier="custom_id"
+    )
     return {
         "segment_id": row.pk,
         "vendor_account_id": account.pk,
         "upload_id": made["id"],
         "tus_id": partial.pk,
         "identifier_name": "email",
+        "pull_id": pull.pk,
+        "search_id": PersonSearch.objects.create(company=company, status="completed").pk,
+        "erasure_id": Erasure.objects.create(company=company).pk,
         "uuid": uuid.uuid4(),
     }
 
@@ -168,7 +176,8 @@ def test_a_marketer_writes_uploads_and_preflights_only(call: Call, world: dict[s
 
 @pytest.mark.parametrize("call", [call for call in CALLS if call.has_object], ids=str)
 def test_an_error_is_one_line_under_one_key(call: Call, world: dict[str, Any], api: Client) -> None:
-    missing = {**world, "segment_id": 10**12, "vendor_account_id": 10**12}
+    nobodys = {name: uuid.uuid4() for name in ("pull_id", "search_id", "erasure_id")}
+    missing = {**world, **nobodys, "segment_id": 10**12, "vendor_account_id": 10**12}
     answer = ask(api, call, missing)
     assert answer.status_code == 404
     assert call.method == "HEAD" or set(answer.json()) == {"error"}
