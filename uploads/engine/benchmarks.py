@@ -78,24 +78,24 @@ def make_changed(path: Path, original: Path, rows: int) -> Path:
 def bench_check(folder: Path, rows: int, repetitions: int = REPETITIONS) -> list[BenchRow]:
     """Check, count, MD5 and SHA-256, beside `md5sum`."""
     source = make_uuids(folder / f"uuids-{rows}.csv", rows, 1)
-    ours = _stage("check", source)
-    return [_compared("check", "md5sum", rows, ours, _shell('md5sum "$1"', source), repetitions)]
+    ours = stage("check", source)
+    return [compared("check", "md5sum", rows, ours, shell('md5sum "$1"', source), repetitions)]
 
 
 def bench_receive(folder: Path, rows: int, repetitions: int = REPETITIONS) -> list[BenchRow]:
     """A raw body over HTTP on the loopback, checked, hashed and stored, beside `md5sum` plus `curl` to a plain sink."""
     source = make_uuids(folder / f"uuids-{rows}.csv", rows, 1)
-    ours = _stage("receive", source, folder / "received")
+    ours = stage("receive", source, folder / "received")
     reference = _sink_stage(source)
-    return [_compared("receive", "md5sum, then curl to a sink", rows, ours, reference, repetitions)]
+    return [compared("receive", "md5sum, then curl to a sink", rows, ours, reference, repetitions)]
 
 
 def bench_snapshot(folder: Path, rows: int, repetitions: int = REPETITIONS) -> list[BenchRow]:
     """The exact, sorted, compressed set of a file, beside `sort -u -S1G --parallel=2`."""
     source = make_uuids(folder / f"uuids-{rows}.csv", rows, 1)
-    ours = _stage("snapshot", source, folder / "snapshot", folder)
-    reference = _shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -T "$3" -o "$2"', source, folder / "sorted", folder)
-    return [_compared("snapshot", "sort -u -S1G --parallel=2", rows, ours, reference, repetitions)]
+    ours = stage("snapshot", source, folder / "snapshot", folder)
+    reference = shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -T "$3" -o "$2"', source, folder / "sorted", folder)
+    return [compared("snapshot", "sort -u -S1G --parallel=2", rows, ours, reference, repetitions)]
 
 
 def bench_difference(folder: Path, rows: int, repetitions: int = REPETITIONS) -> list[BenchRow]:
@@ -104,20 +104,20 @@ def bench_difference(folder: Path, rows: int, repetitions: int = REPETITIONS) ->
     new = make_changed(folder / f"changed-{rows}.csv", old, rows)
     names = [folder / name for name in ("old", "new", "changes", "old.txt", "new.txt", "changes.txt")]
     members, others, changes, old_text, new_text, text = names
-    _stage("snapshot", old, members, folder)()
-    _stage("snapshot", new, others, folder)()
+    stage("snapshot", old, members, folder)()
+    stage("snapshot", new, others, folder)()
     sort = 'tail -n +2 "$1" | sort -u -S1G --parallel=2 -T "$2" -o "$3"'
     pairs = ((old, old_text), (new, new_text))
-    sorting = [_shell(sort, source, folder, target) for source, target in pairs]
+    sorting = [shell(sort, source, folder, target) for source, target in pairs]
     for step in sorting:
         step()
-    comparing = _shell('comm -3 "$1" "$2" > "$3"', new_text, old_text, text)
-    ours = _stage("difference", others, members, changes)
-    raw = _stage("raw_difference", new, old, folder)
+    comparing = shell('comm -3 "$1" "$2" > "$3"', new_text, old_text, text)
+    ours = stage("difference", others, members, changes)
+    raw = stage("raw_difference", new, old, folder)
     all_steps = _one_by_one(*sorting, comparing)
     return [
-        _compared("difference", "comm of two sorted files", rows, ours, comparing, repetitions),
-        _compared("first difference", "sort -u twice, then comm", rows, raw, all_steps, repetitions),
+        compared("difference", "comm of two sorted files", rows, ours, comparing, repetitions),
+        compared("first difference", "sort -u twice, then comm", rows, raw, all_steps, repetitions),
     ]
 
 
@@ -125,18 +125,16 @@ def bench_formats(folder: Path, rows: int, repetitions: int = REPETITIONS) -> li
     """Xandr parts with gzip and mediarithmics NDJSON parts, planned and written, beside `awk`."""
     source = make_uuids(folder / f"uuids-{rows}.csv", rows, 1)
     ordered, changes, part, text = (folder / name for name in ("all", "all-changes", "part", "text"))
-    _stage("snapshot", source, ordered, folder)()
-    _stage("everything_added", ordered, changes)()
-    _shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -o "$2"', source, text)()
-    xandr = _shell('awk \'{print $0 ":4410021:1440:0"}\' "$1" | gzip -6 > "$2"', text, folder / "awk.gz")
+    stage("snapshot", source, ordered, folder)()
+    stage("everything_added", ordered, changes)()
+    shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -o "$2"', source, text)()
+    xandr = shell('awk \'{print $0 ":4410021:1440:0"}\' "$1" | gzip -6 > "$2"', text, folder / "awk.gz")
     prefix, suffix = (end.decode().replace('"', '\\"') for end in stages.NDJSON_ENDS)
     printf = f'awk \'{{printf "{prefix}%s{suffix}\\n", $0}}\' "$1" > "$2"'
-    mediarithmics = _shell(printf, text, folder / "awk.ndjson")
+    mediarithmics = shell(printf, text, folder / "awk.ndjson")
     return [
-        _compared("xandr parts", "awk | gzip -6", rows, _stage("xandr", changes, part), xandr, repetitions),
-        _compared(
-            "mediarithmics parts", "awk printf", rows, _stage("ndjson", changes, part), mediarithmics, repetitions
-        ),
+        compared("xandr parts", "awk | gzip -6", rows, stage("xandr", changes, part), xandr, repetitions),
+        compared("mediarithmics parts", "awk printf", rows, stage("ndjson", changes, part), mediarithmics, repetitions),
     ]
 
 
@@ -144,24 +142,26 @@ def bench_find(folder: Path, rows: int, repetitions: int = REPETITIONS) -> list[
     """One identifier in a snapshot, file opened anew, beside `grep` in the sorted text."""
     source = make_uuids(folder / f"uuids-{rows}.csv", rows, 1)
     ordered, text = folder / "all", folder / "text"
-    _stage("snapshot", source, ordered, folder)()
-    _shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -o "$2"', source, text)()
+    stage("snapshot", source, ordered, folder)()
+    shell('tail -n +2 "$1" | sort -u -S1G --parallel=2 -o "$2"', source, text)()
     with source.open("rb") as stream:
         value = stream.readlines(100)[1].decode().strip()
-    reference = _shell('grep -m1 -xF "$2" "$1" > /dev/null', text, Path(value))
-    return [_compared("find", "grep -m1 -xF", rows, _stage("find", ordered, Path(value)), reference, repetitions)]
+    reference = shell('grep -m1 -xF "$2" "$1" > /dev/null', text, Path(value))
+    return [compared("find", "grep -m1 -xF", rows, stage("find", ordered, Path(value)), reference, repetitions)]
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
+    """One repetition: seconds, and where it is one of ours the peak memory in bytes."""
+
     seconds: float
     peak_memory: int = 0
 
 
-_Runner = Callable[[], _Run]
+Runner = Callable[[], Run]
 
 
-def _compared(name: str, reference: str, rows: int, ours: _Runner, theirs: _Runner, repetitions: int) -> BenchRow:
+def compared(name: str, reference: str, rows: int, ours: Runner, theirs: Runner, repetitions: int) -> BenchRow:
     """Both in turn, so that a busy minute of the machine meets both."""
     runs = [(ours(), theirs()) for _ in range(repetitions)]
     mine = statistics.median(run.seconds for run, _ in runs)
@@ -169,37 +169,37 @@ def _compared(name: str, reference: str, rows: int, ours: _Runner, theirs: _Runn
     return BenchRow(name, reference, rows, mine, other, mine / other, max(run.peak_memory for run, _ in runs))
 
 
-def _stage(name: str, *arguments: Path) -> _Runner:
+def stage(name: str, *arguments: Path, module: str = stages.__name__) -> Runner:
     """A stage of ours in a process of its own."""
 
-    def run() -> _Run:
-        told = _call([sys.executable, "-m", stages.__name__, name, *map(str, arguments)])
+    def run() -> Run:
+        told = _call([sys.executable, "-m", module, name, *map(str, arguments)])
         figures = json.loads(told)
-        return _Run(figures["seconds"], figures["peak_memory"])
+        return Run(figures["seconds"], figures["peak_memory"])
 
     return run
 
 
-def _sink_stage(source: Path) -> _Runner:
+def _sink_stage(source: Path) -> Runner:
     """`md5sum`, and `curl` to a server that only counts."""
-    summing, sending = _shell('md5sum "$1"', source), _stage("sink", source)
-    return lambda: _Run(summing().seconds + sending().seconds)
+    summing, sending = shell('md5sum "$1"', source), stage("sink", source)
+    return lambda: Run(summing().seconds + sending().seconds)
 
 
-def _shell(command: str, *arguments: Path) -> _Runner:
+def shell(command: str, *arguments: Path) -> Runner:
     """A pipeline of Unix tools, timed as a whole."""
     names = [str(argument) for argument in arguments]
 
-    def run() -> _Run:
+    def run() -> Run:
         start = time.perf_counter()
         _call(["bash", "-o", "pipefail", "-c", command, "bench", *names])
-        return _Run(time.perf_counter() - start)
+        return Run(time.perf_counter() - start)
 
     return run
 
 
-def _one_by_one(*runners: _Runner) -> _Runner:
-    return lambda: _Run(sum(runner().seconds for runner in runners))
+def _one_by_one(*runners: Runner) -> Runner:
+    return lambda: Run(sum(runner().seconds for runner in runners))
 
 
 def _call(command: Sequence[str]) -> str:

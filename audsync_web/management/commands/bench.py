@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from uploads import benchmarks
+from uploads import benchmark_batches, benchmark_files, benchmark_history, benchmarks
 from uploads.engine import benchmarks as stages
 from uploads.engine.benchmarks import BenchRow
 
@@ -31,6 +31,26 @@ BENCHES: dict[str, tuple[Bench, int, str]] = {
     "snapshot": (stages.bench_snapshot, 1_000_000, "the exact sorted set of a file, beside sort -u"),
     "difference": (stages.bench_difference, 1_000_000, "the changes between two sets, beside sort -u and comm"),
     "formats": (stages.bench_formats, 1_000_000, "Xandr and mediarithmics parts, beside awk and gzip"),
+    "xandr-file": (
+        benchmark_files.bench_xandr_file,
+        5_000_000,
+        "a snapshot to Xandr's files on disk, beside awk and gzip",
+    ),
+    "mediarithmics-file": (
+        benchmark_files.bench_mediarithmics_file,
+        5_000_000,
+        "a snapshot to mediarithmics' files on disk, beside awk",
+    ),
+    "history": (
+        benchmark_history.bench_history,
+        1_000_000,
+        "every list and filter of the history, beside 200 ms; on PostgreSQL, too, with DATABASE_URL",
+    ),
+    "synerise": (
+        benchmark_batches.bench_synerise,
+        200_000,
+        "members as batches to a local sink, beside a plain loop",
+    ),
     "find": (stages.bench_find, 1_000_000, "one identifier in a snapshot, beside grep"),
 }
 
@@ -60,10 +80,10 @@ class Command(BaseCommand):
             self._print(bench(folder, options["rows"] or rows, options["repeat"]))
 
     def _print(self, found: list[BenchRow]) -> None:
-        self.stdout.write(f"{'':22} {'rows':>12} {'ours s':>9} {'ref. s':>9} {'ratio':>7} {'peak MB':>9}  reference")
+        self.stdout.write(f"{'':42} {'rows':>12} {'ours s':>9} {'ref. s':>9} {'ratio':>7} {'peak MB':>9}  reference")
         for row in found:
             self.stdout.write(
-                f"{row.name:22} {row.rows:>12,} {row.ours_seconds:>9.2f} {row.reference_seconds:>9.2f} "
+                f"{row.name:42} {row.rows:>12,} {row.ours_seconds:>9.3f} {row.reference_seconds:>9.3f} "
                 f"{row.ratio:>7.2f} {row.peak_memory / 1e6:>9.0f}  {row.reference}"
             )
 
