@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
 from audsync_web.jobs.kinds import kind_named, on_housekeeping
-from audsync_web.jobs.leases import release, seize
+from audsync_web.jobs.leases import heart, release, seize
 from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
 from segments.models import EMPTY, Destination, Wanted
@@ -103,15 +103,16 @@ def fail_what_nobody_attended() -> None:
     overdue = Delivery.objects.filter(
         status=DeliveryStatus.NEEDS_ATTENTION,
         attention_since__lt=timezone.now() - ATTENTION_LIFETIME,
-        cancel_requested_at__isnull=True,
     )
     for pk in list(overdue.values_list("pk", flat=True)[:AT_ONCE]):
         lease = seize(kind_named("uploads.delivery"), pk)
         if lease is None:
             continue
+        heart.hold(lease)
         try:
             give_up(lease)
         finally:
+            heart.drop(lease)
             release(lease)
 
 

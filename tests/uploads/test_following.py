@@ -1,0 +1,131 @@
+"""What a vendor has is followed to an end, whatever the vendor answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from audsync_web.jobs.kinds import kind_named
+from audsync_web.people.models import Company
+from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
+from tests.jobs_helper import run_due
+from uploads import delivery as delivery_job
+from uploads import housekeeping
+from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
+
+from .kit import make_delivery, make_destination, make_segment, make_upload
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Look = Callable[..., RemoteState]
+
+
+def running(*_: Any) -> RemoteState:
+    """A vendor job that does not end."""
+    return RemoteState(RemoteStatus.RUNNING, raw="running", job_id="job-1")
+
+
+@pytest.fixture
+def delivery(company: Company) -> Delivery:
+    """A delivery with one part that the vendor has had for longer than its deadline."""
+    destination = make_destination(make_segment(company))
+    upload = make_upload(destination.segment, UploadStatus.DELIVERING)
+    now = timezone.now()
+    fields = {"planned_at": now, "adds": 1, "sent": 1, "members": 1, "parts_total": 1, "next_action_at": now}
+    made = make_delivery(upload, destination, DeliveryStatus.PROCESSING, is_live=True, **fields)
+    Part.objects.create(
+        delivery=made,
+        number=1,
+        status=PartStatus.SUBMITTED,
+        adds=1,
+        lines=1,
+        job_id="job-1",
+        sent_at=now - timedelta(days=3),
+        next_poll_at=now,
+    )
+    return made
+
+
+@pytest.fixture
+def vendor(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A vendor whose answer to a look each test sets."""
+    fake = SimpleNamespace(
+        capabilities=SimpleNamespace(cancels_parts=False, confirms=False),
+        gates=lambda _: (),
+        poll_deadline_hours=24.0,
+        next_poll=lambda waited, polls: 0.0,
+        poll_part=running,
+        quota_scope="scope",
+    )
+
+    @contextmanager
+    def connector_for(account: Any) -> Iterator[SimpleNamespace]:
+        yield fake
+
+    monkeypatch.setattr(delivery_job, "connector_for", connector_for)
+    return fake
+
+
+def look(delivery: Delivery, looks: int = 1) -> Delivery:
+    """Let the delivery's job look so often, each time as if its hour had come."""
+    for _ in range(looks):
+        Delivery.objects.filter(pk=delivery.pk, finished_at=None).update(next_action_at=timezone.now())
+        Part.objects.filter(next_poll_at__isnull=False).update(next_poll_at=timezone.now())
+        run_due(kind_named("uploads.delivery"))
+    delivery.refresh_from_db()
+    return delivery
+
+
+def test_an_overdue_part_keeps_needing_attention_from_the_first_time_it_was_said(
+    delivery: Delivery, vendor: SimpleNamespace
+) -> None:
+    first = look(delivery).attention_since
+    assert first is not None
+    for _ in range(3):
+        row = look(delivery)
+        assert (row.status, row.attention_since) == (DeliveryStatus.NEEDS_ATTENTION, first)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_vendor_job_that_never_ends_fails_after_72_hours_of_attention(
+    delivery: Delivery, vendor: SimpleNamespace, cancelled: bool
+) -> None:
+    look(delivery, 3)
+    long_ago = timezone.now() - timedelta(hours=73)
+    Delivery.objects.update(attention_since=long_ago, cancel_requested_at=timezone.now() if cancelled else None)
+    housekeeping.fail_what_nobody_attended()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.is_live) == (DeliveryStatus.FAILED, False)
+    delivery.upload.refresh_from_db()
+    assert delivery.upload.status == UploadStatus.FAILED
+
+
+def test_a_vendor_that_refuses_to_be_asked_is_asked_seldom_and_people_are_told(
+    delivery: Delivery, vendor: SimpleNamespace
+) -> None:
+    def refuse(*_: Any) -> RemoteState:
+        raise Permanent("The vendor refused with status 400.")
+
+    vendor.poll_part = refuse
+    row = look(delivery)
+    assert (row.status, row.error_text) == (DeliveryStatus.NEEDS_ATTENTION, "The vendor refused with status 400.")
+    assert row.next_action_at is not None
+    assert row.next_action_at > timezone.now() + timedelta(minutes=10)
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.FAILED, raw="error", job_id="job-1")
+    assert look(row).status == DeliveryStatus.FAILED
+
+
+def test_a_part_that_the_vendor_no_longer_knows_has_failed(delivery: Delivery, vendor: SimpleNamespace) -> None:
+    def gone(*_: Any) -> RemoteState:
+        raise RemoteMissing("The vendor does not know the job any more.")
+
+    vendor.poll_part = gone
+    row = look(delivery)
+    assert (row.status, row.error_text) == (DeliveryStatus.FAILED, "The vendor does not know the job any more.")
