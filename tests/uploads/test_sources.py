@@ -21,7 +21,7 @@ from audsync_web.vendors.connectors.errors import Transient
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
-from segments.services import DestinationWish, segment_create
+from segments.services import DestinationWish, segment_create, segment_publish
 from tests.api_world import BASE, bearer_client
 from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
@@ -113,6 +113,26 @@ def test_a_segmentation_becomes_the_membership_at_another_vendor(
     assert members(box, segment) == EVERYBODY
     shown = api.get(answer.headers["Location"]).json()
     assert (shown["status"], shown["uploadId"]) == ("completed", str(upload.pk))
+
+
+def test_a_segmentation_of_numbers_is_xandrs_membership(actor: Actor, synerise: VendorAccount, box: Sandbox) -> None:
+    numbers = {str(7_000_000_000_000_000 + number) for number in range(130)}
+    wanted = "22222222-3333-4444-8555-666666666666"
+    profiles = [{"customId": number, "tags": ["xandr-people"]} for number in sorted(numbers)]
+    box.vendors["synerise"].control("profiles", {"profiles": profiles})
+    box.vendors["synerise"].control("segmentation", {"uuid": wanted, "name": "Numbers", "tags": ["xandr-people"]})
+    seat = connect(box, actor, "xandr", minSecondsBetweenUploads=0, newSegmentWaitMinutes=0, identifier="xandr_id")
+    made = segment_create(actor=actor, name="Numbers", destinations=[DestinationWish(seat)])
+    segment_publish(actor=actor, segment=made)
+    run_until_quiet()
+    # Xandr knows a new segment only after some minutes.
+    box.context.clock.advance(3600)
+    pull = ended(pull_begin(actor=actor, account=synerise, segmentation=wanted, segment=made))
+    assert pull.kind == "provider_id"
+    upload = delivered(pull, 30)
+    assert upload.status == "completed", upload.details
+    remote = made.destinations.get().remote_id
+    assert set(box.vendors["xandr"].control("members", {"segment": remote})) == numbers
 
 
 @pytest.mark.parametrize("way", [PullWay.MATERIALISE, PullWay.PAGES])
