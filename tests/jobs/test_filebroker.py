@@ -7,13 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from kombu import Connection
+from kombu.connection import Connection
 
 from audsync_web.jobs import filebroker
 
 
 def connect(folder: Path) -> Connection:
-    return Connection(
+    return Connection(  # type: ignore[no-untyped-call]
         f"{filebroker.SCHEME}://",
         transport_options={"data_folder_in": str(folder), "data_folder_out": str(folder), "polling_interval": 0.01},
     )
