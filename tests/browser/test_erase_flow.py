@@ -65,6 +65,8 @@ def actor(db: None) -> Any:
 @pytest.fixture
 def segment(box: Sandbox, actor: Any) -> Segment:
     """A segment at mediarithmics that has had two uploads."""
+    for name in ("queue_seconds", "run_seconds"):
+        box.context.faults.set(f"mediarithmics.{name}", "0.05")
     account = connect(box, actor, "mediarithmics", name="mics data mart", identifier="email_sha256")
     made = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])
     api = bearer_client(actor.user, actor.company)

@@ -44,6 +44,8 @@ OTHERS = ("anna@example.invalid", "ben@example.invalid")
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor) -> Segment:
     """A segment at mediarithmics, which is fed with hashes."""
+    for name in ("queue_seconds", "run_seconds"):
+        box.context.faults.set(f"mediarithmics.{name}", "0.05")
     account = connect(box, actor, "mediarithmics", identifier="email_sha256")
     made = segment_create(actor=actor, name="Newsletter", destinations=[DestinationWish(account)])
     run_until_quiet()

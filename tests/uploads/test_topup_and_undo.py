@@ -32,6 +32,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor, api: Client) -> Segment:
     """A published segment at mediarithmics, where members end."""
+    for name in ("queue_seconds", "run_seconds"):
+        box.context.faults.set(f"mediarithmics.{name}", "0.05")
     connect(box, actor, "mediarithmics", identifier="user_agent_id")
     made = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
     segment_publish(actor=actor, segment=made)
