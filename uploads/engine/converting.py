@@ -1,4 +1,4 @@
-"""Identifiers in the form a destination wants: as they are, or hashed."""
+"""Identifiers in the form a destination wants: as they are, hashed, or telephone numbers in E.164."""
 
 from __future__ import annotations
 
@@ -6,19 +6,39 @@ import hashlib
 from collections.abc import Callable
 from typing import Literal
 
-Conversion = Literal["as_is", "sha256", "md5"]
+import phonenumbers
+
+Conversion = Literal["as_is", "sha256", "md5", "e164"]
 
 
-def converted(text: bytes, conversion: Conversion) -> bytes:
-    """The lines of a text (normalised values, each ended by a line feed), hashed in lower-case hexadecimal if asked."""
+def converted(text: bytes, conversion: Conversion, region: str = "") -> bytes:
+    """The lines of a text (normalised values, each ended by a line feed), hashed in lower-case hexadecimal or brought
+    to E.164 if asked. Telephone numbers must have passed `e164` before."""
     if conversion == "as_is" or not text:
         return text
+    if conversion == "e164":
+        numbers = (e164(value.decode(), region) for value in text[:-1].split(b"\n"))
+        return "\n".join([number or "" for number in numbers] + [""]).encode()
     digest = _DIGESTS[conversion]
     return "\n".join([digest(value) for value in text[:-1].split(b"\n")] + [""]).encode()
 
 
-def converted_value(value: str, conversion: Conversion) -> str:
-    """One normalised value, for previews."""
+def e164(value: str, region: str) -> str | None:
+    """A telephone number in E.164, read as one of `region` (two letters) when it has no country code; None when it is
+    no possible number."""
+    try:
+        number = phonenumbers.parse(value, region or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def converted_value(value: str, conversion: Conversion, region: str = "") -> str:
+    """One normalised value, for previews; an impossible telephone number stays as it is."""
+    if conversion == "e164":
+        return e164(value, region) or value
     return value if conversion == "as_is" else _DIGESTS[conversion](value.encode())
 
 

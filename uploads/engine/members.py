@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
 from uploads.engine import lines as ln
-from uploads.engine.converting import Conversion, converted
+from uploads.engine.converting import Conversion, converted, e164
 from uploads.engine.lines import Lines
 from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.reading import CheckOptions, RowReader
@@ -131,6 +131,7 @@ def derive_members(
     rule: IdentifierRule,
     encoding: Encoding = "utf-8",
     erased: Erased | None = None,
+    region: str = "",
     memory_bytes: int = MEMORY,
     progress: ProgressCallback | None = None,
 ) -> DerivedResult:
@@ -138,16 +139,19 @@ def derive_members(
 
     Identifiers that do not fit `rule`, that `encoding` cannot express, or that `erased` knows, are held: they stay out
     of the set and go to `held_report`. As they are, values pass byte for byte; when none is held, `out` becomes a hard
-    link of `members`. `erased` is asked about the upload's own identifiers, before a conversion.
+    link of `members`. `erased` is asked about the upload's own identifiers, before a conversion. `region` is the
+    country of telephone numbers that name none, for the conversion to E.164; impossible numbers are held.
     """
     with SnapshotReader(members) as reader:
         report = RejectionReport(held_report, rule, numbered=False)
-        sieve = _Sieve(rule if conversion == "as_is" else None, encoding, erased, report, reader, progress)
+        numbers = region if conversion == "e164" else None
+        fitting = rule if conversion == "as_is" else None
+        sieve = _Sieve(fitting, encoding, erased, report, reader, progress, numbers)
         try:
             if conversion == "as_is":
                 written = _filtered(sieve, out)
             else:
-                written = _rehashed(sieve, out, conversion, spill_dir, memory_bytes)
+                written = _reordered(sieve, out, conversion, region, spill_dir, memory_bytes)
             same = conversion == "as_is" and not report.counts.total()
             if same:
                 _link(members, out)
@@ -169,9 +173,11 @@ def _filtered(sieve: _Sieve, out: Path) -> int:
     return writer.rows
 
 
-def _rehashed(sieve: _Sieve, out: Path, conversion: Conversion, spill_dir: Path, memory_bytes: int) -> int:
+def _reordered(
+    sieve: _Sieve, out: Path, conversion: Conversion, region: str, spill_dir: Path, memory_bytes: int
+) -> int:
     with SetSorter(spill_dir, memory_bytes) as sorter, SnapshotWriter(out, [""]) as writer:
-        texts = (converted(bytes(ln.text_of(lines)), conversion) for lines in sieve.passed())
+        texts = (converted(bytes(ln.text_of(lines)), conversion, region) for lines in sieve.passed())
         for lines in sorter.sort(texts):
             writer.write(member_rows(lines))
     return writer.rows
@@ -192,6 +198,8 @@ class _Sieve:
     report: RejectionReport
     reader: SnapshotReader
     progress: ProgressCallback | None
+    region: str | None = None
+    """Country of telephone numbers that are to become E.164; None where none are."""
     rows: int = 0
 
     def passes_all(self) -> bool:
@@ -220,6 +228,9 @@ class _Sieve:
             faults["erased"] = np.asarray(self.erased(ln.identifiers(lines)), np.bool_)
         if self.rule is not None:
             faults["not_kind"] = misfits(lines, self.rule)
+        if self.region is not None:
+            numbers = [e164(value.decode(), self.region) for value in ln.identifiers(lines)]
+            faults["not_kind"] = np.array([number is None for number in numbers], np.bool_)
         if self.encoding != "utf-8":
             faults["not_encodable"] = _not_encodable(lines, self.encoding)
         return faults

@@ -24,6 +24,11 @@ FIELDS: tuple[Field, ...] = (
     credential("apiKey", "Workspace API key", help="A key of the workspace, not of a profile. " + REGION_HELP),
     identifier_field(("custom_id", "email", "phone", "uuid"), "custom_id"),
     Field(
+        "phoneRegion",
+        "Country of telephone numbers",
+        help="Two letters, such as PL: numbers are brought to E.164, those without a country code as of this country.",
+    ),
+    Field(
         "workspace",
         "Workspace",
         help="Its name or GUID, where several keys of one workspace are connected, so that they share its limits.",
