@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework import exceptions
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -16,6 +19,23 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
 from .idempotency import Idempotent, begin
+
+BLOCK_BYTES = 64 * 1024
+
+
+def unchunk(request: HttpRequest) -> None:
+    """Give a chunked body the length that Django needs to see it. Raises `RequestDataTooBig`."""
+    carrier: Any = request
+    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        return
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0
+    body = b""
+    while block := carrier.environ["wsgi.input"].read(BLOCK_BYTES):
+        body += block
+        if len(body) > limit:
+            raise RequestDataTooBig
+    carrier.META["CONTENT_LENGTH"] = str(len(body))
+    carrier._stream = io.BytesIO(body)
 
 
 class _AnsweredBefore(Exception):
@@ -56,6 +76,7 @@ class ApiView(APIView):
         if self.streams or request.method in SAFE_METHODS:
             return
         # Read whole and once, and never more than DATA_UPLOAD_MAX_MEMORY_SIZE: the parser takes it from there.
+        unchunk(request._request)
         body = request._request.body
         if request.method != "POST" or not self.keeps_answers:
             return
