@@ -21,6 +21,7 @@ from audsync_web.api.permissions import ManagerWrites
 from audsync_web.api.schema import ErrorSerializer
 from audsync_web.api.views import ApiView
 from audsync_web.people.access import get_visible_or_404
+from audsync_web.vendors.models import VendorAccount
 
 from .active import active_memberships
 from .api_shapes import (
@@ -224,7 +225,8 @@ class DestinationView(SegmentApi):
         """Remove a destination from its segment; what was chosen is done at the vendor in the background."""
         segment = self.segment(segment_id)
         rows = segment.destinations.current().select_related("vendor_account", "segment")
-        destination: Destination | None = rows.filter(vendor_account_id=vendor_account_id).first()
+        account = get_visible_or_404(VendorAccount.objects.all(), self.company, pk=vendor_account_id)
+        destination: Destination | None = rows.filter(vendor_account=account).first()
         if destination is None:
             raise Http404
         destination_release(

@@ -158,9 +158,9 @@ def segment_publish(*, actor: Actor, segment: Segment) -> Segment:
 
 
 def _want_published(destination: Destination) -> None:
-    stopped = destination.status in {DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION}
-    # A create or publish that nobody could decide about stays with the person: see destination_retry.
-    if stopped and destination.intent:
+    # A create or publish that nobody could decide about stays with the person: see destination_retry. One that failed
+    # with its outcome unknown is looked for at the vendor again.
+    if destination.status == DestinationStatus.NEEDS_ATTENTION and destination.intent:
         destination.wanted = Wanted.PUBLISHED
         destination.save(update_fields=["wanted"])
         return

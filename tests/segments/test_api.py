@@ -190,17 +190,30 @@ def test_publish_does_not_wait_for_what_has_stopped_and_says_why(
 ) -> None:
     segment = make_segment(api)
     Destination.objects.update(
-        status="failed",
-        error_code="refused",
+        status="needs attention",
+        error_code="outcome_unknown",
         error_text="The vendor refused.",
         next_step="Ask them.",
-        intent={"step": "x"},
+        intent={"step": "create"},
     )
     began = time.monotonic()
     answer = send(api, "POST", f"/segment/{segment['id']}/publish")
     assert time.monotonic() - began < 5
     assert answer.status_code == 202
     assert answer.json()["destinations"][0]["error"] == "The vendor refused. Ask them."
+
+
+def test_publish_tries_a_destination_again_that_stopped_with_an_unknown_outcome(
+    api: Client, account: VendorAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments_api, "PUBLISH_WAIT_SECONDS", 0.1)
+    segment = make_segment(api)
+    intent = {"step": "create", "at": timezone.now().isoformat()}
+    Destination.objects.update(status="failed", error_code="internal_error", intent=intent, next_action_at=None)
+    send(api, "POST", f"/segment/{segment['id']}/publish")
+    destination = Destination.objects.get()
+    assert (destination.status, destination.intent) == ("creating", intent)
+    assert destination.next_action_at is not None
 
 
 def test_a_destination_is_added_and_removed(api: Client, account: VendorAccount, actor: Actor, box: Sandbox) -> None:
@@ -216,6 +229,7 @@ def test_a_destination_is_added_and_removed(api: Client, account: VendorAccount,
     assert gone.status_code == 202
     assert [row["vendorAccountId"] for row in gone.json()["destinations"]] == [account.pk]
     assert send(api, "DELETE", f"{path}/{other.pk}").status_code == 404
+    assert send(api, "DELETE", f"{path}/{10**25}").status_code == 404
 
 
 @pytest.mark.parametrize("segment_id", ["0", "abc", "-1", "1.5", str(10**25), "999999"])
