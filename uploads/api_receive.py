@@ -79,7 +79,6 @@ def receive_upload(request: Request, body: RequestBody, actor: Actor, segment: S
     The caller drains the body of a request that is refused by an exception.
     """
     raw = request._request
-    require_uploadable(segment)
     require_csv(raw)
     require_body(body)
     wish, options = _wish(request)
@@ -164,6 +163,7 @@ def _hash(body: RequestBody) -> str:
 def _take(
     raw: HttpRequest, actor: Actor, segment: Segment, body: RequestBody, wish: UploadWish, options: CheckOptions
 ) -> Response:
+    require_uploadable(segment)
     require_quota(actor.company, body.length or 0)
     files.require_room(body.length or 0)
     upload_id = uuid.uuid4()

@@ -318,6 +318,16 @@ def test_a_refusal_is_kept_and_a_413_is_not(api: Client, segment: dict[str, Any]
     assert upload(api, segment, csv_of("a1"), headers={"Idempotency-Key": "big"}).status_code == 201
 
 
+def test_the_first_answer_comes_again_when_the_segment_was_archived_since(api: Client, segment: dict[str, Any]) -> None:
+    key = {"Idempotency-Key": "one"}
+    first = upload(api, segment, csv_of("a1"), headers=key)
+    path = f"{BASE}/segment/{segment['id']}"
+    assert api.patch(path, {"status": "archived"}, content_type="application/json").status_code == 200
+    again = upload(api, segment, csv_of("a1"), headers=key)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert upload(api, segment, csv_of("a1")).status_code == 409
+
+
 def test_keys_of_different_people_do_not_meet(api: Client, marketer_api: Client, segment: dict[str, Any]) -> None:
     key = {"Idempotency-Key": "shared"}
     first, second = (upload(client, segment, csv_of("a1"), headers=key).json() for client in (api, marketer_api))
@@ -355,7 +365,9 @@ def test_the_list_is_a_bare_array_newest_first_with_a_link_to_the_rest(
     assert seen == made
 
 
-@pytest.mark.parametrize("query", ["?limit=0", "?limit=1001", "?limit=x", "?before=x", "?before=00000000-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "query", ["?limit=0", "?limit=1001", "?limit=x", "?before=x", "?before=00000000-0000-4000-8000-000000000000"]
+)
 def test_a_wrong_page_is_400(api: Client, segment: dict[str, Any], query: str) -> None:
     assert api.get(url_of(segment, query)).status_code == 400
 
@@ -468,7 +480,7 @@ def test_rejected_rows_are_a_csv_with_line_and_reason_and_the_look_is_audited(
     api: Client, segment: dict[str, Any]
 ) -> None:
     made = upload(api, segment, "provider_id\na1\nbad,row\nb1\nx\x07y\n").json()
-    answer = api.get(url_of(segment, f"/{made['id']}/rejections"))
+    answer = api.get(url_of(segment, f"/{made['id']}/rejections"), headers={"Accept": "text/csv"})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/csv")
     lines = answer.getvalue().decode().splitlines()
