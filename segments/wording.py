@@ -79,7 +79,7 @@ class DestinationCard:
     @property
     def unknown_membership(self) -> bool:
         """Whether the remote segment may hold members that AudSync did not bring."""
-        return not self.destination.membership_known and self.destination.members is None
+        return not self.destination.membership_known
 
     @property
     def is_waiting(self) -> bool:

@@ -161,7 +161,8 @@ def _is_to_be_folded(delivery: Delivery) -> bool:
         return False
     acknowledged = delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).exists()
     # Without parts nothing had to be sent, but members whose day has passed leave the snapshot all the same.
-    return acknowledged or not delivery.parts_total
+    # That says nothing of a segment whose members nobody knows.
+    return acknowledged or (not delivery.parts_total and delivery.destination.membership_known)
 
 
 def _fold(delivery: Delivery, name: str) -> tuple[int, dict[str, Any]]:

@@ -63,7 +63,10 @@ def lifetime_for(connector: Connector, duration_days: int, now: dt.datetime) -> 
 
 
 def current_snapshot(destination: Destination) -> Snapshot | None:
-    """What the vendor last acknowledged for a destination; None where nobody knows what it holds."""
+    """What the vendor last acknowledged for a destination; None where nobody knows what it holds.
+
+    Of a linked segment that was never sent a whole list, it is only those whom AudSync brought there.
+    """
     return Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
 
 
@@ -97,14 +100,16 @@ def snapshot_replace(
 ) -> Snapshot:
     """Make `file` the destination's acknowledged membership; the one before is superseded, not deleted.
 
-    `ends` is what `ends_of` found in the file.
+    `ends` is what `ends_of` found in the file. Only a whole list makes an unknown membership known: after an addition
+    or a removal others may still be in a segment that was linked.
     """
     first = min(ends.get("days", {}), default=None)
     with transaction.atomic():
         Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).update(
             superseded_at=timezone.now()
         )
-        destination.__class__.objects.filter(pk=destination.pk).update(membership_known=True)
+        if delivery is None or delivery.mode == Mode.REPLACE:
+            destination.__class__.objects.filter(pk=destination.pk).update(membership_known=True)
         return Snapshot.objects.create(
             destination=destination,
             file=file,
@@ -230,11 +235,12 @@ def _preview_cell(
             today=lifetime.today,
             renew_before_day=lifetime.renew_before,
             upload_id=str(upload.pk),
+            unknown=not destination.membership_known,
         )
         counts = difference_many(members, [target], progress)[0]
     return cell | {
         "taken": True,
-        "known": snapshot is not None,
+        "known": destination.membership_known,
         "before": snapshot.members if snapshot else None,
         "members": derived.members,
         "held": derived.held,

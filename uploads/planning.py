@@ -99,7 +99,7 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
 
 
 def _refuse_unknown_membership(delivery: Delivery, connector: Connector, base: Snapshot | None) -> None:
-    if base is not None:
+    if base is not None and delivery.destination.membership_known:
         return
     label = connector.label
     if delivery.mode == Mode.REPLACE and not _is_whole_list(connector, delivery):
@@ -171,6 +171,7 @@ def _difference(
             out=changes,
             neighbours=tuple(path for path in others if path is not None),
             refresh_all=bool(delivery.upload.origin.get("refresh_all")),
+            unknown=not destination.membership_known,
         )
         counts = difference_many(members, [target], progress)[0]
     return Planned(counts, derived, lifetime, base)

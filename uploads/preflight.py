@@ -187,7 +187,7 @@ def _asked(destination: Destination, connector: Connector, totals: Totals) -> li
 
 def _membership(destination: Destination, load: Load, totals: Totals, rules: PartRules) -> list[Finding]:
     snapshot = current_snapshot(destination)
-    if snapshot is None and not destination.membership_known:
+    if not destination.membership_known:
         is_hopeless = rules.whole_list != (load.mode == Mode.REPLACE)
         fix = "Upload the whole list with replace." if rules.whole_list else "Upload with add, or link another segment."
         level = Level.BLOCKED if is_hopeless else Level.WARNING

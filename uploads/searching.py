@@ -86,13 +86,11 @@ def _save(lease: Lease, search: PersonSearch) -> None:
 def _look_into(search: PersonSearch, destination: Destination, person: Person) -> None:
     values = person.values_in(destination.identifier)
     snapshot = Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
-    if snapshot is None:
-        if values and not destination.membership_known and destination.status != DestinationStatus.RELEASED:
-            search.unknown.append(_where(destination))
-        return
-    row = _find(snapshot, values)
+    row = _find(snapshot, values) if snapshot is not None else None
     if row is not None:
         search.findings.append(_where(destination) | _since(row))
+    elif values and not destination.membership_known and destination.status != DestinationStatus.RELEASED:
+        search.unknown.append(_where(destination))
 
 
 def _find(snapshot: Snapshot, values: list[str]) -> Row | None:

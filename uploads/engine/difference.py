@@ -53,6 +53,7 @@ class Target:
     """One destination: its acknowledged snapshot (None: nothing yet), and its change file (None: counts only).
 
     `neighbours` are snapshots of other destinations; bit i of a change's `held_by` says that neighbour i has it.
+    `unknown`: others than those in the snapshot may be members there, so everybody who is to be removed is named.
     """
 
     snapshot: Path | None
@@ -63,6 +64,7 @@ class Target:
     out: Path | None = None
     neighbours: Sequence[Path] = ()
     refresh_all: bool = False
+    unknown: bool = False
 
 
 def difference(
@@ -178,12 +180,16 @@ def _compare(
     staying[matched] = present[places[matched]]
     named = np.zeros(len(theirs), np.bool_)
     named[places[matched]] = True
+    expired = int(np.count_nonzero(~present & ~named))
+    if target.mode == "remove" and target.unknown:
+        blind = Rows(mine, {"op": np.full(len(mine), int(Op.REMOVE), "u1")}) if wanted and len(mine) else None
+        counts = (len(mine), 0, 0, len(mine), 0, expired)
+        return _Outcome(None if blind is None else _with_holders(blind, neighbours, target.today), counts)
     due = _due(target, days, places, staying)
     removed = _removed(target, present, named)
     added = ~staying if target.mode != "remove" else np.zeros(len(mine), np.bool_)
     adds, renewed, removes = (int(np.count_nonzero(mask)) for mask in (added, due, removed))
     unchanged = len(mine) - adds - renewed - (removes if target.mode == "remove" else 0)
-    expired = int(np.count_nonzero(~present & ~named))
     counts = (len(mine), adds, renewed, removes, unchanged, expired)
     if not wanted or not adds + renewed + removes:
         return _Outcome(None, counts)
