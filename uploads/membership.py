@@ -160,12 +160,15 @@ def members_for(
     if wanted is None:
         raise ValueError(f"{kind} cannot become {identifier}")
     out = folder / f"members-{identifier}"
+    # An account that names the country of its telephone numbers is fed with E.164.
+    region = str(connector.config.settings.get("phoneRegion") or "") if identifier == "phone" else ""
     derived = derive_members(
         source,
         out,
         report,
         folder,
-        conversion=wanted,
+        conversion="e164" if region else wanted,
+        region=region.upper(),
         rule=connector.rule_for(identifier),
         encoding=getattr(connector, "identifier_encoding", "utf-8"),
         erased=erased,
