@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from audsync_web.people.models import AuditEntry, Company, Membership, Role, User
@@ -251,6 +254,28 @@ def test_the_file_may_come_from_standard_input(document: Any, db: None, monkeypa
     out = io.StringIO()
     call_command("provision", "-", stdout=out)
     assert "made company northwind" in out.getvalue()
+
+
+def test_before_the_first_start_a_private_data_folder_is_made_without_complaint(document: Any, tmp_path: Path) -> None:
+    file, data = tmp_path / "plan.json", tmp_path / "data"
+    file.write_text(json.dumps(document))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AUDSYNC_DATA_DIR": str(data),
+        "AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, settings.BASE_DIR / "manage.py", "provision", file],
+        env=environment,
+        umask=0o022,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "made company northwind" in done.stdout
+    open_to_others = [path.name for path in [data, *data.rglob("*")] if path.stat().st_mode & 0o077]
+    assert (data / "audsync.sqlite3").exists()
+    assert not open_to_others
 
 
 def test_a_file_that_is_not_there_is_one_line(db: None) -> None:

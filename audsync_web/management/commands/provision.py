@@ -53,6 +53,9 @@ def _read(name: str) -> str:
 
 def prepare_database() -> None:
     """Bring the embedded database up to date; a server's database is its operator's matter."""
+    if queue := settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out"):
+        # Before the first start of the service nobody has made it, and the wake-ups find it there.
+        Path(queue).mkdir(mode=0o700, parents=True, exist_ok=True)
     executor = MigrationExecutor(connection)
     if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return
