@@ -43,7 +43,14 @@ def advance(lease: Lease) -> None:
                 _step(lease, destination, connector)
     except ConnectorError as error:
         _apply_fault(lease, destination, error)
+    _keep_going(destination)
     segment_refresh(destination.segment)
+
+
+def _keep_going(destination: Destination) -> None:
+    """What was wished while the slice ran (publish, remove) must not be lost with the slice's last word."""
+    resting = Destination.objects.filter(pk=destination.pk, next_action_at__isnull=True, finished_at__isnull=True)
+    resting.exclude(wanted=destination.wanted).update(next_action_at=timezone.now())
 
 
 def _step(lease: Lease, destination: Destination, connector: Connector) -> None:
@@ -104,7 +111,9 @@ def _store_created(lease: Lease, destination: Destination, remote: RemoteSegment
 
 
 def _remote_fields(destination: Destination, remote: RemoteSegment) -> dict[str, Any]:
-    memory = {name: value for name, value in destination.memory.items() if name != "link"}
+    # Read again: a rename may have been asked for while the vendor was called.
+    kept = Destination.objects.values_list("memory", flat=True).get(pk=destination.pk)
+    memory = {name: value for name, value in kept.items() if name != "link"}
     return {
         "raw_state": remote.raw_state[:60],
         "public_name": remote.public_name[:255] or destination.public_name,
@@ -120,12 +129,13 @@ def _publish(lease: Lease, destination: Destination, connector: Connector) -> No
 
 
 def _store_published(lease: Lease, destination: Destination, remote: RemoteSegment) -> None:
+    now, fields = timezone.now(), _remote_fields(destination, remote)
     lease.update(
-        published_at=timezone.now(),
+        published_at=now,
         status=DestinationStatus.PUBLISHED,
         intent=None,
-        next_action_at=None,
-        **(cleared_error() | _remote_fields(destination, remote)),
+        next_action_at=now if fields["memory"].get("rename") else None,
+        **(cleared_error() | fields),
     )
 
 

@@ -270,12 +270,13 @@ def destination_release(*, actor: Actor, destination: Destination, choice: str =
     if choice not in known:
         raise ValidationError({"release": f"must be one of {', '.join(known)}"})
     with transaction.atomic():
-        destination.wanted = Wanted.RELEASED
-        destination.release_choice = choice
-        destination.next_action_at = timezone.now()
-        for name, value in cleared_error().items():
-            setattr(destination, name, value)
-        destination.save()
+        _change(
+            destination,
+            wanted=Wanted.RELEASED,
+            release_choice=choice,
+            next_action_at=timezone.now(),
+            **cleared_error(),
+        )
         segment_refresh(destination.segment)
         account = destination.vendor_account.name
         audit.record(actor, "destination.remove", destination.segment, vendor_account=account, choice=choice)
@@ -289,19 +290,27 @@ def destination_retry(*, actor: Actor, destination: Destination) -> Destination:
     if destination.status not in {DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION}:
         raise SegmentConflict("This destination has not stopped.")
     with transaction.atomic():
-        if destination.intent and destination.intent.get("step") == "create":
-            destination.create_attempt += 1
-        destination.intent = None
-        destination.status = DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING
-        for name, value in cleared_error().items():
-            setattr(destination, name, value)
-        destination.next_action_at = timezone.now()
-        destination.save()
+        lost_create = (destination.intent or {}).get("step") == "create"
+        _change(
+            destination,
+            create_attempt=destination.create_attempt + int(lost_create),
+            intent=None,
+            status=DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING,
+            next_action_at=timezone.now(),
+            **cleared_error(),
+        )
         segment_refresh(destination.segment)
         account = destination.vendor_account.name
         audit.record(actor, "destination.retry", destination.segment, vendor_account=account)
         wake("segments.destination", destination.pk)
     return destination
+
+
+def _change(destination: Destination, **fields: Any) -> None:
+    """Write these columns and no other: its job may be storing at the same moment what the vendor has just made."""
+    for name, value in fields.items():
+        setattr(destination, name, value)
+    destination.save(update_fields=list(fields))
 
 
 def identifier_label(kind: str) -> str:

@@ -42,6 +42,7 @@ class UploadsConfig(AppConfig):
         on_tick(delivery.release_staged)
         on_tick(waiting.flag_waiting_for_failed_destinations)
         on_tick(waiting.flag_waiting_for_accounts)
+        on_tick(waiting.end_for_removed_destinations)
         on_tick(housekeeping.empty_released_destinations)
         on_tick(housekeeping.settle_stragglers)
         on_tick(housekeeping.give_membership_to_new_destinations)

@@ -192,6 +192,9 @@ def crashed(lease: Lease, reference: str) -> None:
         next_step="Retry the upload; if it stays, give the reference to whoever runs AudSync.",
     )
     delivery = _load(lease.pk)
+    if not delivery.has_ended:
+        # Stays where even its end cannot be written (a full disk): somebody sees it, and it is tried again in the end.
+        lease.update(status=DeliveryStatus.NEEDS_ATTENTION, next_action_at=None, **attention_fields(delivery))
     delivery.parts.exclude(status__in=PART_ENDED).update(status=PartStatus.FAILED, ended_at=timezone.now())
     end_delivery(lease, delivery)
     upload_settle(delivery.upload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from django.db import transaction
@@ -32,6 +33,8 @@ from .models import (
 from .partials import partial_drop
 from .services import delivery_request_cancel
 from .settling import upload_settle
+
+logger = logging.getLogger(__name__)
 
 ATTENTION_LIFETIME = timedelta(hours=72)
 AT_ONCE = 200
@@ -111,6 +114,9 @@ def fail_what_nobody_attended() -> None:
         heart.hold(lease)
         try:
             give_up(lease)
+        except Exception:
+            # One whose end cannot be written does not keep the others from theirs.
+            logger.exception("delivery %s could not be given up", pk)
         finally:
             heart.drop(lease)
             release(lease)

@@ -155,7 +155,6 @@ DELIVERY_ENDED = (
     DeliveryStatus.CANCELLED,
     DeliveryStatus.SUPERSEDED,
 )
-DELIVERY_WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.STAGED)
 _ENDED_DELIVERY = Q(status__in=[status.value for status in DELIVERY_ENDED])
 
 

@@ -18,7 +18,7 @@ from audsync_web.people.models import Company
 from segments.models import Destination, Segment, SegmentStatus
 
 from . import files
-from .models import DELIVERY_WAITING, Delivery, DeliveryStatus, Mode, PartStatus, Snapshot, Upload, UploadStatus
+from .models import Delivery, DeliveryStatus, Mode, PartStatus, Snapshot, Upload, UploadStatus
 from .receiving import Received
 from .rules import cannot_take, destinations_of, takes
 from .settling import upload_settle
@@ -163,7 +163,9 @@ def _refuse_kind(upload: Upload, destination: Destination) -> None:
 
 
 def _supersede_waiting(destination: Destination, upload: Upload) -> None:
-    older = Delivery.objects.filter(destination=destination, is_live=False, status__in=DELIVERY_WAITING)
+    # The removal of an erased person is owed to them, whatever file comes next.
+    waiting = Delivery.objects.open().filter(destination=destination, is_live=False)
+    older = waiting.exclude(upload__origin__has_key="erasure")
     now = timezone.now()
     touched = set(older.values_list("upload_id", flat=True))
     older.update(
@@ -190,6 +192,8 @@ def upload_go(*, actor: Actor, upload: Upload, max_removed_share: float | None =
         if row.status != UploadStatus.READY:
             raise UploadConflict("This upload is not waiting to be started.")
         require_uploadable(row.segment)
+        if not destinations_of(row):
+            raise UploadConflict("The destinations of this upload were removed, so there is nowhere to send it.")
         _require_sources(row)
         row.hold, row.status, row.max_removed_share = False, UploadStatus.DELIVERING, max_removed_share
         row.save(update_fields=["hold", "status", "max_removed_share"])

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audsync_web.vendors.models import AccountStatus
-from segments.models import DestinationStatus
+from segments.models import EMPTY, DestinationStatus, Wanted
 
 from .models import Delivery, DeliveryStatus, Upload
 from .settling import upload_settle
@@ -46,6 +46,23 @@ def flag_waiting_for_accounts() -> None:
         said = account.error_text or "It needs attention."
         _flag(delivery, ACCOUNT_IN_TROUBLE, f"{account.name}: {said}", account.next_step or "Open the vendor account.")
     _go_on(Q(destination__vendor_account__status=AccountStatus.OK), ACCOUNT_IN_TROUBLE)
+
+
+def end_for_removed_destinations() -> None:
+    """What waits for a destination that has been removed would wait for ever; to be emptied first is another matter."""
+    removed = Q(destination__wanted=Wanted.RELEASED) & ~Q(destination__release_choice=EMPTY)
+    removed |= Q(destination__status=DestinationStatus.RELEASED)
+    waiting = Delivery.objects.open().filter(removed, is_live=False)
+    found, now = list(waiting.values_list("pk", "upload_id")[:AT_ONCE]), timezone.now()
+    Delivery.objects.open().filter(pk__in=[pk for pk, _ in found], is_live=False).update(
+        status=DeliveryStatus.CANCELLED,
+        details="The destination was removed before this was sent.",
+        finished_at=now,
+        next_action_at=None,
+        updated_at=now,
+    )
+    for upload in Upload.objects.filter(pk__in={upload for _, upload in found}):
+        upload_settle(upload)
 
 
 def _waiting(cause: Q) -> list[Delivery]:
