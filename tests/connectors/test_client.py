@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+import requests
 import responses
 
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
@@ -368,3 +370,22 @@ def test_the_environments_proxies_and_netrc_are_not_used(monkeypatch: pytest.Mon
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with CannedServer(Canned()) as server:
         assert make(server.url).read("GET", "/thing").ok
+
+
+@pytest.mark.parametrize(
+    ("fault", "on_read", "on_effect"),
+    [
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), Transient, UnknownOutcome),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), Permanent, Permanent),
+    ],
+)
+def test_an_encrypted_connection_that_breaks_says_nothing_about_what_was_done(
+    vendor: responses.RequestsMock, fault: ssl.SSLError, on_read: type[Exception], on_effect: type[Exception]
+) -> None:
+    for method in ("GET", "POST"):
+        vendor.add(method, f"{BASE}/x", body=requests.exceptions.SSLError(fault))
+    with pytest.raises(on_read) as read:
+        make().read("GET", "/x")
+    with pytest.raises(on_effect) as effect:
+        make().effect("POST", "/x")
+    assert (read.type, effect.type) == (on_read, on_effect)

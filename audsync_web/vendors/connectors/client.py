@@ -53,6 +53,10 @@ LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
 
 
+TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""An encrypted connection that broke, as any other may: that says nothing about the certificate."""
+
+
 class PrivateAddress(Permanent):
     """The vendor's host resolves to an address inside our own network, and that is not allowed."""
 
@@ -322,7 +326,8 @@ class VendorClient:
             return cause  # raised by ourselves while the body was sent: a lost lease, a stop
         if isinstance(error, requests.exceptions.InvalidHeader):
             return _unsendable()
-        if isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError):
+        is_tls = isinstance(error, requests.exceptions.SSLError) or isinstance(cause, ssl.SSLError)
+        if is_tls and not isinstance(cause, TLS_CUT):
             return Permanent(
                 "The vendor's certificate could not be verified.",
                 code="tls_failed",
