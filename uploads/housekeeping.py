@@ -9,9 +9,11 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from audsync_web.jobs import quotas
 from audsync_web.jobs.engine import wake
 from audsync_web.jobs.kinds import kind_named, on_housekeeping
 from audsync_web.jobs.leases import heart, release, seize
+from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
 from segments.models import EMPTY, Destination, Wanted
@@ -21,6 +23,7 @@ from .delivery import give_up
 from .derived import NothingToSend, upload_from_snapshot
 from .membership import ensure_snapshot
 from .models import (
+    PART_ENDED,
     Delivery,
     DeliveryStatus,
     Mode,
@@ -31,6 +34,7 @@ from .models import (
     UploadStatus,
 )
 from .partials import partial_drop
+from .run import PART_HOLDER
 from .services import delivery_request_cancel
 from .settling import upload_settle
 
@@ -120,6 +124,16 @@ def fail_what_nobody_attended() -> None:
         finally:
             heart.drop(lease)
             release(lease)
+
+
+@on_housekeeping
+def leave_gates_of_ended_parts() -> None:
+    """A worker that dies between a part's end and leaving its gate would keep the others out until the gate's own end:
+    for a vendor's whole job that is two days."""
+    holders = Quota.objects.filter(holder__startswith=PART_HOLDER).values_list("holder", flat=True)
+    held = {int(holder.removeprefix(PART_HOLDER)): holder for holder in holders[:AT_ONCE]}
+    alive = set(Part.objects.filter(pk__in=held).exclude(status__in=PART_ENDED).values_list("pk", flat=True))
+    quotas.leave(*(holder for pk, holder in held.items() if pk not in alive))
 
 
 @on_housekeeping

@@ -18,11 +18,12 @@ from .models import Delivery, DeliveryStatus, Part, PartStatus
 from .planning import context_of
 
 PROGRESS_EVERY = 0.8
+PART_HOLDER = "part:"
 
 
 def part_holder(part_id: int) -> str:
     """How a part is named in gates."""
-    return f"part:{part_id}"
+    return f"{PART_HOLDER}{part_id}"
 
 
 def row_holder(delivery_id: int) -> str:

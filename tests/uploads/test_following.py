@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from audsync_web.jobs import quotas
 from audsync_web.jobs.kinds import kind_named
 from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
@@ -19,6 +20,7 @@ from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
 from uploads import housekeeping
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
+from uploads.run import part_holder
 
 from .kit import make_delivery, make_destination, make_segment, make_upload
 
@@ -129,3 +131,14 @@ def test_a_part_that_the_vendor_no_longer_knows_has_failed(delivery: Delivery, v
     vendor.poll_part = gone
     row = look(delivery)
     assert (row.status, row.error_text) == (DeliveryStatus.FAILED, "The vendor does not know the job any more.")
+
+
+def test_a_gate_of_a_part_that_has_ended_does_not_keep_others_out(delivery: Delivery) -> None:
+    part = delivery.parts.get()
+    quotas.enter("datamart", part_holder(part.pk), keep=timedelta(hours=50))
+    housekeeping.leave_gates_of_ended_parts()
+    with pytest.raises(quotas.MustWait):
+        quotas.enter("datamart", "part:0", keep=timedelta(hours=50))
+    Part.objects.update(status=PartStatus.ACKNOWLEDGED)
+    housekeeping.leave_gates_of_ended_parts()
+    quotas.enter("datamart", "part:0", keep=timedelta(hours=50))
