@@ -25,6 +25,7 @@ from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
 from .planning import plan
 from .run import Run
 from .sending import reconcile_open_part, resume_interrupted, send_next_parts
+from .services import delivery_request_cancel
 from .settling import upload_settle
 
 SLICE_SECONDS = 8.0
@@ -104,6 +105,10 @@ def _after_planning(run: Run) -> None:
             next_action_at=None,
             details="Checked and planned; held until the segment is published.",
         )
+        run.reload()
+        if run.delivery.cancel_requested_at:
+            # Asked for while it was planned: nothing would wake it to see that.
+            delivery_request_cancel(run.delivery)
     else:
         run.lease.update(next_action_at=timezone.now())
 

@@ -251,6 +251,7 @@ def _check_and_store(account: VendorAccount) -> None:
     account.save(update_fields=[*CHECK_FIELDS])
 
 
+RESTING = (AccountStatus.PAUSED, AccountStatus.DISCONNECTED)
 CHECK_FIELDS = (
     "status",
     "checked_at",
@@ -361,7 +362,7 @@ def account_provision(*, actor: Actor, name: str, checked: CheckedAccount) -> tu
 def account_advance(lease: Lease) -> None:
     """The account's own job: look at its health, then rest."""
     account = VendorAccount.objects.get(pk=lease.pk)
-    if account.status in {AccountStatus.PAUSED, AccountStatus.DISCONNECTED}:
+    if account.status in RESTING:
         lease.update(next_action_at=None)
         return
     try:
@@ -376,7 +377,11 @@ def account_advance(lease: Lease) -> None:
         _apply_check(account, found)
     except ConnectorError as error:
         _apply_check_fault(account, error)
-    lease.update(**{name: getattr(account, name) for name in CHECK_FIELDS})
+    fields = {name: getattr(account, name) for name in CHECK_FIELDS}
+    if VendorAccount.objects.filter(pk=account.pk, status__in=RESTING).exists():
+        # Somebody paused it while the vendor was asked.
+        fields = {name: value for name, value in fields.items() if name not in {"status", "next_action_at"}}
+    lease.update(**fields)
 
 
 def account_crashed(lease: Lease, reference: str) -> None:

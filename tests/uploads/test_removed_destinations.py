@@ -12,13 +12,16 @@ from audsync_web.jobs.kinds import kind_named
 from audsync_web.jobs.leases import seize
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
-from audsync_web.vendors.connectors.base import RemoteSegment, SegmentState
+from audsync_web.vendors import services as account_services
+from audsync_web.vendors.connectors.base import AccountCheck, RemoteSegment, SegmentState
+from audsync_web.vendors.models import AccountStatus
 from segments import publishing
 from segments.models import Destination, DestinationStatus, Wanted
 from segments.services import destination_release
 from uploads import delivery as delivery_job
 from uploads import services, waiting
 from uploads.models import DeliveryStatus, Mode, UploadStatus
+from uploads.run import Run
 
 from .kit import make_delivery, make_destination, make_segment, make_upload
 
@@ -95,3 +98,34 @@ def test_a_delivery_whose_end_cannot_be_written_is_shown_to_people(
         delivery_job.crashed(lease, "abcd1234")
     delivery.refresh_from_db()
     assert (delivery.status, delivery.attention_since is not None) == (DeliveryStatus.NEEDS_ATTENTION, True)
+
+
+def test_a_delivery_that_was_cancelled_while_it_was_planned_is_not_held_until_publication(company: Company) -> None:
+    destination = make_destination(make_segment(company))
+    upload = make_upload(destination.segment, UploadStatus.DELIVERING)
+    fields = {"is_live": True, "parts_total": 1, "next_action_at": timezone.now()}
+    delivery = make_delivery(upload, destination, DeliveryStatus.PREPARING, **fields)
+    lease = seize(kind_named("uploads.delivery"), delivery.pk)
+    assert lease is not None
+    services.delivery_request_cancel(delivery)
+    held_there = SimpleNamespace(capabilities=SimpleNamespace(uploads_before_publish=False))
+    delivery_job._after_planning(Run(lease, delivery, held_there))  # type: ignore[arg-type]
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.is_live) == (DeliveryStatus.CANCELLED, False)
+
+
+def test_an_account_that_is_paused_while_its_health_is_looked_at_stays_paused(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = make_destination(make_segment(company)).vendor_account
+    lease = seize(kind_named("vendors.account"), account.pk)
+    assert lease is not None
+
+    def check(*_: Any) -> AccountCheck:
+        type(account).objects.update(status=AccountStatus.PAUSED, next_action_at=None)
+        return AccountCheck("Signed in.")
+
+    monkeypatch.setattr(account.connector, "check", check)
+    account_services.account_advance(lease)
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (AccountStatus.PAUSED, None)
