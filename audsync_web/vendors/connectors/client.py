@@ -51,10 +51,7 @@ SLOWEST_ANSWER = 10.0
 """An answer that drips in may take so many times its timeout, which bounds the wait for each piece of it."""
 LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
-
-
-TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""An encrypted connection that broke, as any other may: that says nothing about the certificate."""
+TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # broken, as any connection may break
 
 
 class PrivateAddress(Permanent):
