@@ -72,7 +72,7 @@ def test_a_chunked_body_is_read_like_any_other(
 ) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     body = io.BytesIO(json.dumps({"name": name, "size": 1}).encode())
-    chunked = {"wsgi.input": body, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "application/json"}
+    chunked: Any = {"wsgi.input": body, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "application/json"}
     answer = caller(manager, company).generic("POST", WORK, b"", **chunked)
     assert answer.status_code == status
 
