@@ -105,6 +105,8 @@ def look(page: Page, name: str) -> None:
     """No fault for assistive technology, light and dark, wide and on a phone; nothing wider than the phone."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        # The theme follows the system a moment later; a look in between would see half of each.
+        page.wait_for_timeout(400)
         for size in (WIDE, PHONE):
             page.set_viewport_size(size)  # type: ignore[arg-type]
             found = Axe().run(page)

@@ -10,335 +10,674 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('people', '0001_initial'),
-        ('segments', '0001_initial'),
+        ("people", "0001_initial"),
+        ("segments", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('next_action_at', models.DateTimeField(blank=True, null=True)),
-                ('woken_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_owner', models.CharField(blank=True, default='', max_length=80)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('lane', models.CharField(blank=True, default='', max_length=160)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('intent', models.JSONField(blank=True, null=True)),
-                ('error_code', models.CharField(blank=True, default='', max_length=60)),
-                ('error_text', models.TextField(blank=True, default='')),
-                ('next_step', models.TextField(blank=True, default='')),
-                ('vendor_text', models.TextField(blank=True, default='')),
-                ('attention_since', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('preparing', 'Preparing'), ('staged', 'Staged until publish'), ('sending', 'Sending'), ('submitted', 'Submitted'), ('processing', 'Processing'), ('needs attention', 'Needs attention'), ('completed', 'Completed'), ('partial', 'Partial'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('superseded', 'Superseded')], default='queued', max_length=16)),
-                ('is_live', models.BooleanField(default=False)),
-                ('mode', models.CharField(choices=[('replace', 'Replace'), ('add', 'Add'), ('remove', 'Remove')], max_length=8)),
-                ('planned_at', models.DateTimeField(blank=True, null=True)),
-                ('ends_on', models.DateField(blank=True, null=True)),
-                ('ends_at', models.DateTimeField(blank=True, null=True)),
-                ('members_file', models.CharField(blank=True, default='', max_length=200)),
-                ('changes_file', models.CharField(blank=True, default='', max_length=200)),
-                ('held_report', models.CharField(blank=True, default='', max_length=200)),
-                ('vendor_report', models.CharField(blank=True, default='', max_length=200)),
-                ('vendor_status', models.CharField(blank=True, default='', max_length=120)),
-                ('vendor_phase', models.CharField(blank=True, default='', max_length=16)),
-                ('counters', models.JSONField(default=dict)),
-                ('memory', models.JSONField(default=dict)),
-                ('suspect', models.TextField(blank=True, default='')),
-                ('members', models.BigIntegerField(default=0)),
-                ('adds', models.BigIntegerField(default=0)),
-                ('renewed', models.BigIntegerField(default=0)),
-                ('removes', models.BigIntegerField(default=0)),
-                ('unchanged', models.BigIntegerField(default=0)),
-                ('held', models.BigIntegerField(default=0)),
-                ('sent', models.BigIntegerField(default=0)),
-                ('wire_lines', models.BigIntegerField(default=0)),
-                ('wire_bytes', models.BigIntegerField(default=0)),
-                ('accepted', models.BigIntegerField(blank=True, null=True)),
-                ('refused', models.BigIntegerField(blank=True, null=True)),
-                ('parts_total', models.PositiveIntegerField(default=0)),
-                ('parts_done', models.PositiveIntegerField(default=0)),
-                ('first_sent_at', models.DateTimeField(blank=True, null=True)),
-                ('last_sent_at', models.DateTimeField(blank=True, null=True)),
-                ('confirm_since', models.DateTimeField(blank=True, null=True)),
-                ('last_looked_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('progress', models.JSONField(default=dict)),
-                ('details', models.TextField(blank=True, default='')),
-                ('company', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='people.company')),
-                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='segments.destination')),
-                ('retry_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='uploads.delivery')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("next_action_at", models.DateTimeField(blank=True, null=True)),
+                ("woken_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_owner", models.CharField(blank=True, default="", max_length=80)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("lane", models.CharField(blank=True, default="", max_length=160)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("intent", models.JSONField(blank=True, null=True)),
+                ("error_code", models.CharField(blank=True, default="", max_length=60)),
+                ("error_text", models.TextField(blank=True, default="")),
+                ("next_step", models.TextField(blank=True, default="")),
+                ("vendor_text", models.TextField(blank=True, default="")),
+                ("attention_since", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("preparing", "Preparing"),
+                            ("staged", "Staged until publish"),
+                            ("sending", "Sending"),
+                            ("submitted", "Submitted"),
+                            ("processing", "Processing"),
+                            ("needs attention", "Needs attention"),
+                            ("completed", "Completed"),
+                            ("partial", "Partial"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                            ("superseded", "Superseded"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("is_live", models.BooleanField(default=False)),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[("replace", "Replace"), ("add", "Add"), ("remove", "Remove")], max_length=8
+                    ),
+                ),
+                ("planned_at", models.DateTimeField(blank=True, null=True)),
+                ("ends_on", models.DateField(blank=True, null=True)),
+                ("ends_at", models.DateTimeField(blank=True, null=True)),
+                ("members_file", models.CharField(blank=True, default="", max_length=200)),
+                ("changes_file", models.CharField(blank=True, default="", max_length=200)),
+                ("held_report", models.CharField(blank=True, default="", max_length=200)),
+                ("vendor_report", models.CharField(blank=True, default="", max_length=200)),
+                ("vendor_status", models.CharField(blank=True, default="", max_length=120)),
+                ("vendor_phase", models.CharField(blank=True, default="", max_length=16)),
+                ("counters", models.JSONField(default=dict)),
+                ("memory", models.JSONField(default=dict)),
+                ("suspect", models.TextField(blank=True, default="")),
+                ("members", models.BigIntegerField(default=0)),
+                ("adds", models.BigIntegerField(default=0)),
+                ("renewed", models.BigIntegerField(default=0)),
+                ("removes", models.BigIntegerField(default=0)),
+                ("unchanged", models.BigIntegerField(default=0)),
+                ("held", models.BigIntegerField(default=0)),
+                ("sent", models.BigIntegerField(default=0)),
+                ("wire_lines", models.BigIntegerField(default=0)),
+                ("wire_bytes", models.BigIntegerField(default=0)),
+                ("accepted", models.BigIntegerField(blank=True, null=True)),
+                ("refused", models.BigIntegerField(blank=True, null=True)),
+                ("parts_total", models.PositiveIntegerField(default=0)),
+                ("parts_done", models.PositiveIntegerField(default=0)),
+                ("first_sent_at", models.DateTimeField(blank=True, null=True)),
+                ("last_sent_at", models.DateTimeField(blank=True, null=True)),
+                ("confirm_since", models.DateTimeField(blank=True, null=True)),
+                ("last_looked_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("progress", models.JSONField(default=dict)),
+                ("details", models.TextField(blank=True, default="")),
+                (
+                    "company",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="people.company"
+                    ),
+                ),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="segments.destination",
+                    ),
+                ),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="retries",
+                        to="uploads.delivery",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-pk'],
-                'abstract': False,
+                "verbose_name_plural": "deliveries",
+                "ordering": ["-pk"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Snapshot',
+            name="Snapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file', models.CharField(blank=True, default='', max_length=200)),
-                ('members', models.BigIntegerField(default=0)),
-                ('refused', models.BigIntegerField(default=0)),
-                ('first_ends_on', models.DateField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('superseded_at', models.DateTimeField(blank=True, null=True)),
-                ('delivery', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='uploads.delivery')),
-                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='snapshots', to='segments.destination')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file", models.CharField(blank=True, default="", max_length=200)),
+                ("members", models.BigIntegerField(default=0)),
+                ("refused", models.BigIntegerField(default=0)),
+                ("first_ends_on", models.DateField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("superseded_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="uploads.delivery"
+                    ),
+                ),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="snapshots", to="segments.destination"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='base_snapshot',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='uploads.snapshot'),
+            model_name="delivery",
+            name="base_snapshot",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="uploads.snapshot"
+            ),
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='source_snapshot',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='uploads.snapshot'),
+            model_name="delivery",
+            name="source_snapshot",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="uploads.snapshot"
+            ),
         ),
         migrations.CreateModel(
-            name='Upload',
+            name="Upload",
             fields=[
-                ('next_action_at', models.DateTimeField(blank=True, null=True)),
-                ('woken_at', models.DateTimeField(blank=True, null=True)),
-                ('lease_owner', models.CharField(blank=True, default='', max_length=80)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('lane', models.CharField(blank=True, default='', max_length=160)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('intent', models.JSONField(blank=True, null=True)),
-                ('error_code', models.CharField(blank=True, default='', max_length=60)),
-                ('error_text', models.TextField(blank=True, default='')),
-                ('next_step', models.TextField(blank=True, default='')),
-                ('vendor_text', models.TextField(blank=True, default='')),
-                ('attention_since', models.DateTimeField(blank=True, null=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('via', models.CharField(default='api', max_length=10)),
-                ('origin', models.JSONField(default=dict)),
-                ('file_name', models.CharField(blank=True, default='', max_length=255)),
-                ('status', models.CharField(choices=[('receiving', 'Receiving'), ('inspecting', 'Inspecting'), ('ready', 'Ready'), ('delivering', 'Delivering'), ('completed', 'Completed'), ('partial', 'Partial'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='inspecting', max_length=12)),
-                ('mode', models.CharField(choices=[('replace', 'Replace'), ('add', 'Add'), ('remove', 'Remove')], default='replace', max_length=8)),
-                ('kind', models.CharField(blank=True, default='', max_length=20)),
-                ('check_options', models.JSONField(default=dict)),
-                ('original', models.CharField(blank=True, default='', max_length=200)),
-                ('original_gone_at', models.DateTimeField(blank=True, null=True)),
-                ('report', models.CharField(blank=True, default='', max_length=200)),
-                ('report_gone_at', models.DateTimeField(blank=True, null=True)),
-                ('members_file', models.CharField(blank=True, default='', max_length=200)),
-                ('checked', models.BooleanField(default=False)),
-                ('hold', models.BooleanField(default=False)),
-                ('max_removed_share', models.FloatField(blank=True, null=True)),
-                ('bytes', models.BigIntegerField(default=0)),
-                ('md5', models.CharField(blank=True, default='', max_length=32)),
-                ('sha256', models.CharField(blank=True, default='', max_length=64)),
-                ('records', models.BigIntegerField(default=0)),
-                ('blank_lines', models.BigIntegerField(default=0)),
-                ('rejected', models.BigIntegerField(default=0)),
-                ('rejected_by_reason', models.JSONField(default=dict)),
-                ('members', models.BigIntegerField(blank=True, null=True)),
-                ('duplicates', models.BigIntegerField(blank=True, null=True)),
-                ('preview', models.JSONField(default=dict)),
-                ('progress', models.JSONField(default=dict)),
-                ('details', models.TextField(blank=True, default='')),
-                ('cancel_requested_at', models.DateTimeField(blank=True, null=True)),
-                ('accepted_at', models.DateTimeField(blank=True, null=True)),
-                ('company', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='people.company')),
-                ('segment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='uploads', to='segments.segment')),
-                ('uploaded_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='uploads', to=settings.AUTH_USER_MODEL)),
+                ("next_action_at", models.DateTimeField(blank=True, null=True)),
+                ("woken_at", models.DateTimeField(blank=True, null=True)),
+                ("lease_owner", models.CharField(blank=True, default="", max_length=80)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("lane", models.CharField(blank=True, default="", max_length=160)),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("intent", models.JSONField(blank=True, null=True)),
+                ("error_code", models.CharField(blank=True, default="", max_length=60)),
+                ("error_text", models.TextField(blank=True, default="")),
+                ("next_step", models.TextField(blank=True, default="")),
+                ("vendor_text", models.TextField(blank=True, default="")),
+                ("attention_since", models.DateTimeField(blank=True, null=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("via", models.CharField(default="api", max_length=10)),
+                ("origin", models.JSONField(default=dict)),
+                ("file_name", models.CharField(blank=True, default="", max_length=255)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("receiving", "Receiving"),
+                            ("inspecting", "Inspecting"),
+                            ("ready", "Ready"),
+                            ("delivering", "Delivering"),
+                            ("completed", "Completed"),
+                            ("partial", "Partial"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="inspecting",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[("replace", "Replace"), ("add", "Add"), ("remove", "Remove")],
+                        default="replace",
+                        max_length=8,
+                    ),
+                ),
+                ("kind", models.CharField(blank=True, default="", max_length=20)),
+                ("check_options", models.JSONField(default=dict)),
+                ("original", models.CharField(blank=True, default="", max_length=200)),
+                ("original_gone_at", models.DateTimeField(blank=True, null=True)),
+                ("report", models.CharField(blank=True, default="", max_length=200)),
+                ("report_gone_at", models.DateTimeField(blank=True, null=True)),
+                ("members_file", models.CharField(blank=True, default="", max_length=200)),
+                ("checked", models.BooleanField(default=False)),
+                ("hold", models.BooleanField(default=False)),
+                ("max_removed_share", models.FloatField(blank=True, null=True)),
+                ("bytes", models.BigIntegerField(default=0)),
+                ("md5", models.CharField(blank=True, default="", max_length=32)),
+                ("sha256", models.CharField(blank=True, default="", max_length=64)),
+                ("records", models.BigIntegerField(default=0)),
+                ("blank_lines", models.BigIntegerField(default=0)),
+                ("rejected", models.BigIntegerField(default=0)),
+                ("rejected_by_reason", models.JSONField(default=dict)),
+                ("members", models.BigIntegerField(blank=True, null=True)),
+                ("duplicates", models.BigIntegerField(blank=True, null=True)),
+                ("preview", models.JSONField(default=dict)),
+                ("progress", models.JSONField(default=dict)),
+                ("details", models.TextField(blank=True, default="")),
+                ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
+                ("accepted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "company",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to="people.company"
+                    ),
+                ),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="uploads", to="segments.segment"
+                    ),
+                ),
+                (
+                    "uploaded_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="uploads",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'abstract': False,
+                "ordering": ["-created_at", "-id"],
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='PartialUpload',
+            name="PartialUpload",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('length', models.BigIntegerField()),
-                ('offset', models.BigIntegerField(default=0)),
-                ('metadata', models.JSONField(default=dict)),
-                ('locked_until', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('expires_at', models.DateTimeField(db_index=True)),
-                ('company', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='people.company')),
-                ('segment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='segments.segment')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('upload', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='uploads.upload')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("length", models.BigIntegerField()),
+                ("offset", models.BigIntegerField(default=0)),
+                ("metadata", models.JSONField(default=dict)),
+                ("locked_until", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(db_index=True)),
+                (
+                    "company",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="people.company"
+                    ),
+                ),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="segments.segment"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "upload",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="uploads.upload"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='upload',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='uploads.upload'),
+            model_name="delivery",
+            name="upload",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="uploads.upload"
+            ),
         ),
         migrations.CreateModel(
-            name='Part',
+            name="Part",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('planned', 'Planned'), ('sending', 'Sending'), ('submitted', 'Submitted'), ('acknowledged', 'Acknowledged'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='planned', max_length=12)),
-                ('first_row', models.BigIntegerField(default=0)),
-                ('last_row', models.BigIntegerField(default=0)),
-                ('ops', models.JSONField(default=list)),
-                ('adds', models.BigIntegerField(default=0)),
-                ('removes', models.BigIntegerField(default=0)),
-                ('lines', models.BigIntegerField(default=0)),
-                ('bytes', models.BigIntegerField(default=0)),
-                ('wire_bytes', models.BigIntegerField(default=0)),
-                ('md5', models.CharField(blank=True, default='', max_length=32)),
-                ('quota_scope', models.CharField(blank=True, default='', max_length=200)),
-                ('job_id', models.CharField(blank=True, default='', max_length=160)),
-                ('memory', models.JSONField(default=dict)),
-                ('intent', models.JSONField(blank=True, null=True)),
-                ('vendor_status', models.CharField(blank=True, default='', max_length=120)),
-                ('phase', models.CharField(blank=True, default='', max_length=16)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('polls', models.PositiveIntegerField(default=0)),
-                ('next_poll_at', models.DateTimeField(blank=True, null=True)),
-                ('accepted', models.BigIntegerField(blank=True, null=True)),
-                ('refused', models.BigIntegerField(blank=True, null=True)),
-                ('counters', models.JSONField(default=dict)),
-                ('details', models.TextField(blank=True, default='')),
-                ('resends', models.PositiveSmallIntegerField(default=0)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='uploads.delivery')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("sending", "Sending"),
+                            ("submitted", "Submitted"),
+                            ("acknowledged", "Acknowledged"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="planned",
+                        max_length=12,
+                    ),
+                ),
+                ("first_row", models.BigIntegerField(default=0)),
+                ("last_row", models.BigIntegerField(default=0)),
+                ("ops", models.JSONField(default=list)),
+                ("adds", models.BigIntegerField(default=0)),
+                ("removes", models.BigIntegerField(default=0)),
+                ("lines", models.BigIntegerField(default=0)),
+                ("bytes", models.BigIntegerField(default=0)),
+                ("wire_bytes", models.BigIntegerField(default=0)),
+                ("md5", models.CharField(blank=True, default="", max_length=32)),
+                ("quota_scope", models.CharField(blank=True, default="", max_length=200)),
+                ("job_id", models.CharField(blank=True, default="", max_length=160)),
+                ("memory", models.JSONField(default=dict)),
+                ("intent", models.JSONField(blank=True, null=True)),
+                ("vendor_status", models.CharField(blank=True, default="", max_length=120)),
+                ("phase", models.CharField(blank=True, default="", max_length=16)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("polls", models.PositiveIntegerField(default=0)),
+                ("next_poll_at", models.DateTimeField(blank=True, null=True)),
+                ("accepted", models.BigIntegerField(blank=True, null=True)),
+                ("refused", models.BigIntegerField(blank=True, null=True)),
+                ("counters", models.JSONField(default=dict)),
+                ("details", models.TextField(blank=True, default="")),
+                ("resends", models.PositiveSmallIntegerField(default=0)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="parts", to="uploads.delivery"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
-                'indexes': [models.Index(fields=['delivery', 'status', 'number'], name='part_by_status'), models.Index(condition=models.Q(('status', 'submitted')), fields=['quota_scope'], name='part_waiting_in_scope')],
-                'constraints': [models.UniqueConstraint(fields=('delivery', 'number'), name='part_number_once'), models.UniqueConstraint(condition=models.Q(('job_id', ''), _negated=True), fields=('quota_scope', 'job_id'), name='part_job_once_in_scope'), models.CheckConstraint(condition=models.Q(('status__in', ['planned', 'sending', 'submitted', 'acknowledged', 'failed', 'cancelled'])), name='part_status_known')],
+                "ordering": ["number"],
+                "indexes": [
+                    models.Index(fields=["delivery", "status", "number"], name="part_by_status"),
+                    models.Index(
+                        condition=models.Q(("status", "submitted")),
+                        fields=["quota_scope"],
+                        name="part_waiting_in_scope",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("delivery", "number"), name="part_number_once"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("job_id", ""), _negated=True),
+                        fields=("quota_scope", "job_id"),
+                        name="part_job_once_in_scope",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["planned", "sending", "submitted", "acknowledged", "failed", "cancelled"])
+                        ),
+                        name="part_status_known",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='snapshot',
-            index=models.Index(fields=['destination', '-id'], name='snapshot_by_destination'),
+            model_name="snapshot",
+            index=models.Index(fields=["destination", "-id"], name="snapshot_by_destination"),
         ),
         migrations.AddConstraint(
-            model_name='snapshot',
-            constraint=models.UniqueConstraint(condition=models.Q(('superseded_at__isnull', True)), fields=('destination',), name='snapshot_one_current'),
+            model_name="snapshot",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("superseded_at__isnull", True)),
+                fields=("destination",),
+                name="snapshot_one_current",
+            ),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('next_action_at__isnull', False)), fields=['next_action_at'], name='upload_due'),
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("next_action_at__isnull", False)), fields=["next_action_at"], name="upload_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('lease_owner', ''), _negated=True), fields=['lane'], name='upload_leased'),
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("lease_owner", ""), _negated=True), fields=["lane"], name="upload_leased"
+            ),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['company', '-created_at', '-id'], name='upload_by_company'),
+            model_name="upload",
+            index=models.Index(fields=["company", "-created_at", "-id"], name="upload_by_company"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['company', 'status', '-created_at', '-id'], name='upload_by_status'),
+            model_name="upload",
+            index=models.Index(fields=["company", "status", "-created_at", "-id"], name="upload_by_status"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['segment', '-created_at', '-id'], name='upload_by_segment'),
+            model_name="upload",
+            index=models.Index(fields=["segment", "-created_at", "-id"], name="upload_by_segment"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(fields=['company', 'uploaded_by', '-created_at', '-id'], name='upload_by_person'),
+            model_name="upload",
+            index=models.Index(fields=["company", "uploaded_by", "-created_at", "-id"], name="upload_by_person"),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled']), _negated=True), fields=['company', 'created_at'], name='upload_live'),
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("status__in", ["completed", "partial", "failed", "cancelled"]), _negated=True),
+                fields=["company", "created_at"],
+                name="upload_live",
+            ),
         ),
         migrations.AddIndex(
-            model_name='upload',
-            index=models.Index(condition=models.Q(('original', ''), _negated=True), fields=['created_at'], name='upload_with_original'),
+            model_name="upload",
+            index=models.Index(
+                condition=models.Q(("original", ""), _negated=True), fields=["created_at"], name="upload_with_original"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['receiving', 'inspecting', 'ready', 'delivering', 'completed', 'partial', 'failed', 'cancelled'])), name='upload_status_known'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "receiving",
+                            "inspecting",
+                            "ready",
+                            "delivering",
+                            "completed",
+                            "partial",
+                            "failed",
+                            "cancelled",
+                        ],
+                    )
+                ),
+                name="upload_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['replace', 'add', 'remove'])), name='upload_mode_known'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("mode__in", ["replace", "add", "remove"])), name="upload_mode_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('duplicates__isnull', True), ('members__isnull', True)), ('records', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('members'), '+', models.F('duplicates')), '+', models.F('rejected'))), _connector='OR'), name='upload_counts_balance'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("duplicates__isnull", True), ("members__isnull", True)),
+                    (
+                        "records",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("members"), "+", models.F("duplicates")
+                            ),
+                            "+",
+                            models.F("rejected"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="upload_counts_balance",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='upload',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled']), ('finished_at__isnull', False)), models.Q(models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled']), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='upload_finished_when_ended'),
+            model_name="upload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("status__in", ["completed", "partial", "failed", "cancelled"]), ("finished_at__isnull", False)
+                    ),
+                    models.Q(
+                        models.Q(("status__in", ["completed", "partial", "failed", "cancelled"]), _negated=True),
+                        ("finished_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="upload_finished_when_ended",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('next_action_at__isnull', False)), fields=['next_action_at'], name='delivery_due'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("next_action_at__isnull", False)), fields=["next_action_at"], name="delivery_due"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('lease_owner', ''), _negated=True), fields=['lane'], name='delivery_leased'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("lease_owner", ""), _negated=True), fields=["lane"], name="delivery_leased"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['company', '-id'], name='delivery_by_company'),
+            model_name="delivery",
+            index=models.Index(fields=["company", "-id"], name="delivery_by_company"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['company', 'status', '-id'], name='delivery_by_status'),
+            model_name="delivery",
+            index=models.Index(fields=["company", "status", "-id"], name="delivery_by_status"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['destination', '-id'], name='delivery_by_destination'),
+            model_name="delivery",
+            index=models.Index(fields=["destination", "-id"], name="delivery_by_destination"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled', 'superseded']), _negated=True), fields=['company', 'created_at'], name='delivery_open'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(
+                    ("status__in", ["completed", "partial", "failed", "cancelled", "superseded"]), _negated=True
+                ),
+                fields=["company", "created_at"],
+                name="delivery_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'preparing', 'staged', 'sending', 'submitted', 'processing', 'needs attention', 'completed', 'partial', 'failed', 'cancelled', 'superseded'])), name='delivery_status_known'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "queued",
+                            "preparing",
+                            "staged",
+                            "sending",
+                            "submitted",
+                            "processing",
+                            "needs attention",
+                            "completed",
+                            "partial",
+                            "failed",
+                            "cancelled",
+                            "superseded",
+                        ],
+                    )
+                ),
+                name="delivery_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('mode__in', ['replace', 'add', 'remove'])), name='delivery_mode_known'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("mode__in", ["replace", "add", "remove"])), name="delivery_mode_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_live', True)), fields=('destination',), name='delivery_one_live'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_live", True)), fields=("destination",), name="delivery_one_live"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('is_live', False), models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled', 'superseded']), _negated=True), _connector='OR'), name='delivery_ended_is_not_live'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("is_live", False),
+                    models.Q(
+                        ("status__in", ["completed", "partial", "failed", "cancelled", "superseded"]), _negated=True
+                    ),
+                    _connector="OR",
+                ),
+                name="delivery_ended_is_not_live",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled', 'superseded']), ('finished_at__isnull', False)), models.Q(models.Q(('status__in', ['completed', 'partial', 'failed', 'cancelled', 'superseded']), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='delivery_finished_when_ended'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("status__in", ["completed", "partial", "failed", "cancelled", "superseded"]),
+                        ("finished_at__isnull", False),
+                    ),
+                    models.Q(
+                        models.Q(
+                            ("status__in", ["completed", "partial", "failed", "cancelled", "superseded"]), _negated=True
+                        ),
+                        ("finished_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="delivery_finished_when_ended",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('planned_at__isnull', True), models.Q(('mode', 'remove'), ('members', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('held'), '+', models.F('removes')), '+', models.F('unchanged')))), models.Q(models.Q(('mode', 'remove'), _negated=True), ('members', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('held'), '+', models.F('adds')), '+', models.F('renewed')), '+', models.F('unchanged')))), _connector='OR'), name='delivery_members_balance'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("planned_at__isnull", True),
+                    models.Q(
+                        ("mode", "remove"),
+                        (
+                            "members",
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("held"), "+", models.F("removes")
+                                ),
+                                "+",
+                                models.F("unchanged"),
+                            ),
+                        ),
+                    ),
+                    models.Q(
+                        models.Q(("mode", "remove"), _negated=True),
+                        (
+                            "members",
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("held"), "+", models.F("adds")
+                                    ),
+                                    "+",
+                                    models.F("renewed"),
+                                ),
+                                "+",
+                                models.F("unchanged"),
+                            ),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="delivery_members_balance",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('sent', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('adds'), '+', models.F('renewed')), '+', models.F('removes')))), name='delivery_sent_balance'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "sent",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(models.F("adds"), "+", models.F("renewed")),
+                            "+",
+                            models.F("removes"),
+                        ),
+                    )
+                ),
+                name="delivery_sent_balance",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('accepted__isnull', True), ('refused__isnull', True), ('sent__gte', django.db.models.expressions.CombinedExpression(models.F('accepted'), '+', models.F('refused'))), _connector='OR'), name='delivery_answers_within_sent'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("accepted__isnull", True),
+                    ("refused__isnull", True),
+                    (
+                        "sent__gte",
+                        django.db.models.expressions.CombinedExpression(models.F("accepted"), "+", models.F("refused")),
+                    ),
+                    _connector="OR",
+                ),
+                name="delivery_answers_within_sent",
+            ),
         ),
     ]
