@@ -237,6 +237,8 @@ def _stack(folder: Path) -> Iterator[_Stack]:
     data = folder / "data"
     environment = {**kept, "AUDSYNC_DATA_DIR": str(data), "AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS": "1"}
     environment |= {"AUDSYNC_MAX_UPLOAD_BYTES": "20000000000", "AUDSYNC_LOG_LEVEL": "WARNING"}
+    # Whatever settings this process runs with, the stack is the product itself.
+    environment["DJANGO_SETTINGS_MODULE"] = "audsync_web.settings"
     stack = _Stack(folder, environment)
     try:
         yield stack

@@ -9,7 +9,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 
 from audsync_web.supervisor import Child, Supervisor
 
@@ -34,7 +35,9 @@ class Command(BaseCommand):
         host, port = options["host"], options["port"]
         given = options["data_dir"]
         data_dir = str(Path(given).resolve()) if given else os.environ.get("AUDSYNC_DATA_DIR", "")
-        if given and os.environ.get("AUDSYNC_DATA_DIR") != data_dir:
+        if given and str(settings.DATA_DIR) != data_dir:
+            if os.environ.get("AUDSYNC_DATA_DIR") == data_dir:
+                raise CommandError(f"The settings keep their data in {settings.DATA_DIR}, not in {data_dir}.")
             # Settings were read for another folder already: start again with the right one.
             os.environ["AUDSYNC_DATA_DIR"] = data_dir
             os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # our own command line
