@@ -39,6 +39,7 @@ from audsync_web.vendors.connectors.errors import (
     Transient,
     UnknownOutcome,
 )
+from audsync_web.vendors.connectors.tokens import token_end
 
 from .contract import ConnectorContract
 from .fakes import (
@@ -674,4 +675,4 @@ def test_a_segment_needs_no_more_than_its_id_and_keeps_an_unknown_status():
 def test_the_end_of_a_token_is_read_where_it_is_told(claims: Any):
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     told = isinstance(claims, dict) and claims.get("exp") == 1_800_000_000
-    assert wire.token_end(f"h.{body}.s") == (datetime.fromtimestamp(1_800_000_000, UTC) if told else None)
+    assert token_end(f"h.{body}.s") == (datetime.fromtimestamp(1_800_000_000, UTC) if told else None)

@@ -11,8 +11,7 @@ from audsync_web.vendors.connectors.base import Services, Token
 from audsync_web.vendors.connectors.client import Reply, VendorClient
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent
 from audsync_web.vendors.connectors.fields import AccountConfig
-
-from .wire import token_end
+from audsync_web.vendors.connectors.tokens import token_end
 
 ORIGIN = "https://account.anonymised.io"
 TOKEN_AGE = timedelta(minutes=10)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,18 +128,6 @@ def moment(value: Any) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def token_end(token: str) -> datetime | None:
-    """When a JWT ends by its `exp`; None when it is no JWT or does not say (A-U4). Its signature is the vendor's."""
-    pieces = token.split(".")
-    if len(pieces) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(pieces[1] + "=" * (-len(pieces[1]) % 4)))
-        return datetime.fromtimestamp(float(claims["exp"]), UTC)
-    except (ValueError, TypeError, KeyError, OverflowError, OSError):
-        return None
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str:
