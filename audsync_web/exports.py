@@ -26,6 +26,14 @@ def csv_response(filename: str, header: Iterable[str], rows: Iterable[Iterable[A
     return response
 
 
+def opaque_response(filename: str, blocks: Iterable[bytes]) -> StreamingHttpResponse:
+    """A download of bytes that nobody here reads: never shown by a browser, whatever they hold."""
+    response = StreamingHttpResponse(blocks, content_type="application/octet-stream")
+    response.headers["Content-Disposition"] = f'attachment; filename="{filename}"'
+    response.headers["Cache-Control"] = "no-store, private"
+    return response
+
+
 def _blocks(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     write = csv.writer(_Echo()).writerow
     lines = [str(write(list(header)))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 
 from .actors import Actor
@@ -28,6 +30,19 @@ def record(actor: Actor, action: str, target: models.Model, *, name: str = "", *
         object_name=(name or str(target))[:200],
         detail=detail,
     )
+
+
+def object_word(entry: AuditEntry) -> str:
+    """What kind of thing an entry is about, in the words of the pages (`vendor account`, `person`)."""
+    return _OBJECT_WORDS.get(entry.object_type) or _verbose_names().get(entry.object_type, entry.object_type)
+
+
+_OBJECT_WORDS = {"user": "person"}
+
+
+@cache
+def _verbose_names() -> dict[str, str]:
+    return {model._meta.model_name or "": str(model._meta.verbose_name) for model in apps.get_models()}
 
 
 def detail_lines(entry: AuditEntry) -> list[tuple[str, str]]:

@@ -209,10 +209,12 @@ class AuditEntry(models.Model):
         ordering = ["-pk"]
         verbose_name_plural = "audit entries"
         indexes = [
-            models.Index(fields=["company", "-id"], name="audit_by_company"),
-            models.Index(fields=["company", "action", "-id"], name="audit_by_action"),
-            models.Index(fields=["company", "user", "-id"], name="audit_by_user"),
+            models.Index(fields=["company", "-at", "-id"], name="audit_by_company"),
+            models.Index(fields=["company", "object_name", "id"], name="audit_by_name"),
+            models.Index(fields=["company", "action", "-at", "-id"], name="audit_by_action"),
+            models.Index(fields=["company", "user", "-at", "-id"], name="audit_by_user"),
             models.Index(fields=["company", "object_type", "object_id", "-id"], name="audit_by_object"),
+            models.Index(fields=["company", "object_id", "-id"], name="audit_by_object_id"),
         ]
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from audsync_web.people import audit, services
 from audsync_web.people.models import ApiToken, AuditEntry, Company, Role, User, secret_hash
 from audsync_web.people.tokens import key_create
 from tests.conftest import LoggedIn
-from tests.factories import PASSWORD, make_actor
+from tests.factories import PASSWORD, make_actor, make_vendor_account
 
 
 def make_key(client: Client, name: str = "nightly export", **more: str) -> str:
@@ -130,6 +130,16 @@ def test_details_read_as_words_and_not_as_code(logged_in: LoggedIn, admin: User,
     page = logged_in(admin).get("/audit").content.decode()
     for text in ("30 → 7", "no → yes", "admin → manager"):
         assert text in page
+
+
+def test_what_an_entry_is_about_is_named_in_words(logged_in: LoggedIn, admin: User, company: Company) -> None:
+    account = make_vendor_account(company)
+    audit.record(make_actor(admin, company), "vendor_account.pause", account)
+    audit.record(make_actor(admin, company), "person.role", admin)
+    page = logged_in(admin).get("/audit").content.decode()
+    assert f"vendor account {account.pk}" in page
+    assert f"person {admin.pk}" in page
+    assert "vendoraccount" not in page
 
 
 @pytest.mark.usefixtures("trail")
