@@ -23,16 +23,18 @@ class Item:
     admin: bool = False
     group: str = ""
     manager: bool = False
+    # Where the pages of single things lie that its list leads to.
+    beside: str = ""
 
 
 NAVIGATION = (
     Item("Overview", "overview", "layout-dashboard"),
     Item("Segments", "segments", "users-group"),
     Item("Upload", "upload", "cloud-upload"),
-    Item("History", "history", "history"),
-    Item("Vendor accounts", "vendor_accounts", "plug-connected"),
+    Item("History", "history", "history", beside="/uploads"),
+    Item("Vendor accounts", "vendor_accounts", "plug-connected", beside="/source-pulls"),
     Item("Identity", "identity", "fingerprint", manager=True),
-    Item("Find and erase", "erase", "list-search", manager=True),
+    Item("Find and erase", "erase", "list-search", manager=True, beside="/erasures"),
     Item("API keys", "keys", "key", group="Administration"),
     Item("People", "people", "users", admin=True, group="Administration"),
     Item("Audit trail", "audit", "clipboard-list", admin=True, group="Administration"),
@@ -67,12 +69,12 @@ def url_or_none(route: str) -> str | None:
 
 
 def navigation(path: str, actor: Actor) -> list[dict[str, Any]]:
-    """The entries this person may open; the one whose URL is the longest beginning of `path` is active."""
+    """The entries this person may open; the one with the longest beginning of `path` is active."""
     open_to_them = [item for item in NAVIGATION if _may_open(item, actor)]
     shown = [(item, url_or_none(item.route)) for item in open_to_them]
     entries = [(item, url) for item, url in shown if url]
-    fitting = [url for _, url in entries if _covers(url, path)]
-    here = max(fitting, key=len, default=None)
+    fitting = [(len(start), url) for item, url in entries for start in (url, item.beside) if _covers(start, path)]
+    here = max(fitting)[1] if fitting else None
     return [
         {"label": item.label, "url": url, "icon": item.icon, "group": item.group, "active": url == here}
         for item, url in entries
@@ -84,4 +86,4 @@ def _may_open(item: Item, actor: Actor) -> bool:
 
 
 def _covers(url: str, path: str) -> bool:
-    return path == url or (url != "/" and path.startswith(url.rstrip("/") + "/"))
+    return path == url or (url not in {"", "/"} and path.startswith(url.rstrip("/") + "/"))

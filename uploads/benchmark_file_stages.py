@@ -7,6 +7,7 @@ are given to call a vendor with is never used, and no vendor is called. Prints w
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,10 @@ class _Offline:
 
     def check(self, key: str) -> None:
         """Nothing is paused."""
+
+    def inside(self, key: str, *, places: int) -> AbstractContextManager[None]:
+        """Refused."""
+        raise NotSupported("A benchmark of files calls no vendor.")
 
 
 def connector(vendor: str) -> Connector:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_handler
 
 from audsync_web.errors import NOT_FOUND
+from audsync_web.jobs.room import DISK_IS_FULL, is_no_room
 from audsync_web.people.actors import NotAllowed
 
 GENERAL_KEYS = {NON_FIELD_ERRORS, "non_field_errors", "detail"}
@@ -60,7 +61,7 @@ def _as_api_exception(exception: Exception) -> APIException | None:
         return ApiError(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "The request body is too large.")
     if isinstance(exception, DjangoValidationError):
         return ValidationError(exception.message_dict if hasattr(exception, "error_dict") else exception.messages)
-    return None
+    return ApiError(status.HTTP_507_INSUFFICIENT_STORAGE, DISK_IS_FULL) if is_no_room(exception) else None
 
 
 def _text(exception: APIException) -> str:

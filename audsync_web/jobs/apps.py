@@ -21,7 +21,7 @@ class JobsConfig(AppConfig):
 
 
 def _worker_is_ready(**_: Any) -> None:
-    from .leases import free_leases_of_dead_processes, heart
+    from .leases import free_what_the_dead_hold, heart
 
-    free_leases_of_dead_processes()
+    free_what_the_dead_hold()
     heart.start()

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from .kinds import JobKind, all_kinds, housekeeping_hooks, kind_named, tick_hooks
 from .leases import Lease, LeaseLost, claim, heart, release
+from .room import is_no_room
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ WOKEN_PER_TICK = 200
 # A wake-up that was not answered in this time is sent again; the message itself expires earlier.
 WAKE_AGAIN = timedelta(seconds=10)
 MESSAGE_LIFE_SECONDS = 60
+# How soon a slice that found the disk full looks again.
+FULL_FOR = timedelta(seconds=30)
 
 Advance = Callable[[Lease], None]
 Crashed = Callable[[Lease, str], None]
@@ -30,7 +33,7 @@ def run_slice(kind_name: str, pk: Any, advance: Advance, crashed: Crashed) -> bo
     """Claim the row and let `advance` work one slice; False when there was nothing to claim.
 
     An exception that `advance` did not sort is a fault of ours: `crashed` stops the job with a reference that stands
-    beside the trace in the log. It is never retried.
+    beside the trace in the log. It is never retried. A full disk is none: the slice is put off until there is room.
     """
     lease = claim(kind_named(kind_name), pk)
     if lease is None:
@@ -40,15 +43,30 @@ def run_slice(kind_name: str, pk: Any, advance: Advance, crashed: Crashed) -> bo
         advance(lease)
     except LeaseLost:
         logger.info("%s %s was taken over; stopping here", kind_name, pk)
-    except Exception:
-        reference = uuid.uuid4().hex[:8]
-        logger.exception("%s %s stopped, reference %s", kind_name, pk, reference)
-        _crash(lease, reference, crashed)
+    except Exception as error:
+        if is_no_room(error):
+            logger.error("%s %s waits: the disk is full", kind_name, pk)
+            _unless_full(lambda: lease.update(next_action_at=timezone.now() + FULL_FOR))
+        else:
+            reference = uuid.uuid4().hex[:8]
+            logger.exception("%s %s stopped, reference %s", kind_name, pk, reference)
+            _crash(lease, reference, crashed)
     finally:
         heart.drop(lease)
-        release(lease)
+        _unless_full(lambda: release(lease))
     _wake_if_due(kind_named(kind_name), pk)
     return True
+
+
+def _unless_full(write: Callable[[], None]) -> None:
+    """Write to the row. Where the database has no room either, the row is due as it was, once its lease has ended."""
+    try:
+        write()
+    except LeaseLost:
+        logger.info("a row was taken over while its slice was put off")
+    except OperationalError as error:
+        if not is_no_room(error):
+            raise
 
 
 def _crash(lease: Lease, reference: str, crashed: Crashed) -> None:

@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from .kinds import JobKind, all_kinds
-from .models import WorkerHeartbeat
+from .models import Quota, WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -156,8 +156,9 @@ class Heart:
 heart = Heart()
 
 
-def free_leases_of_dead_processes() -> int:
-    """Free rows held by processes of this machine that are gone, so that a restarted worker need not wait."""
+def free_what_the_dead_hold() -> int:
+    """Free rows, and places at vendors, held by processes of this machine that are gone, so that a restarted worker
+    need not wait."""
     freed = 0
     host = socket.gethostname()[:40]
     for kind in all_kinds():
@@ -165,7 +166,9 @@ def free_leases_of_dead_processes() -> int:
         owners = rows.filter(lease_owner__startswith=f"{host}:").values_list("lease_owner", flat=True)
         dead = [owner for owner in owners if not _is_alive(owner)]
         freed += rows.filter(lease_owner__in=dead).update(lease_owner="", lease_until=None)
-    return freed
+    holders = Quota.objects.filter(holder__startswith=f"{host}:").values_list("holder", flat=True)
+    gone = [holder for holder in holders if not _is_alive(holder)]
+    return freed + Quota.objects.filter(holder__in=gone).update(holder="", held_until=None)
 
 
 def _is_alive(owner: str) -> bool:

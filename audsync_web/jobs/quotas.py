@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from .models import Quota
@@ -15,6 +15,10 @@ LONGEST_SLEEP = 2.0
 # Faster than this is no pacing at all, and need not be written down.
 UNPACED_PER_SECOND = 1000.0
 TRIES = 50
+# Vendors count arrivals, which come a little early or late: paces that they may count by the second get some room.
+SLOW_PER_SECOND = 10.0
+ROOM = 1.05
+LATE = timedelta(milliseconds=20)
 
 
 class MustWait(Exception):
@@ -31,7 +35,8 @@ def take(key: str, *, per_second: float, burst: int = 1) -> None:
     refuse_paused(key)
     if per_second >= UNPACED_PER_SECOND:
         return
-    step = timedelta(seconds=1 / per_second)
+    is_slow = per_second <= SLOW_PER_SECOND
+    step = timedelta(seconds=(ROOM if is_slow else 1.0) / per_second)
     for _ in range(TRIES):
         row = _row(key)
         now = timezone.now()
@@ -42,8 +47,18 @@ def take(key: str, *, per_second: float, burst: int = 1) -> None:
         if _change(row, next_free_at=place + step):
             if wait > 0:
                 time.sleep(wait)
+            if is_slow:
+                _make_up(key, max(now, place - step * (burst - 1)), step * burst)
             return
     raise MustWait(1.0, "Many requests want this vendor at once.")
+
+
+def _make_up(key: str, due: datetime, distance: timedelta) -> None:
+    """Whoever was kept by a busy machine goes later than planned: those behind keep their distance to that."""
+    now = timezone.now()
+    if now - due > LATE:
+        behind = Quota.objects.filter(key=key, next_free_at__lt=now + distance)
+        behind.update(next_free_at=now + distance, version=F("version") + 1)
 
 
 def pause(key: str, seconds: float, reason: str) -> None:
@@ -88,6 +103,20 @@ def _refuse_if_closed(row: Quota, holder: str, now: datetime, interval: float, *
         left = interval - (now - row.last_at).total_seconds()
         if left > 0:
             raise MustWait(left, "The vendor wants time between two uploads.")
+
+
+def take_one_of(key: str, holder: str, *, places: int, keep: timedelta) -> None:
+    """Enter one of the `places` of `key` as `holder`, until `leave` or for `keep`. Raises `MustWait` after 2 s."""
+    deadline = time.monotonic() + LONGEST_SLEEP
+    while True:
+        for number in range(places):
+            row, now = _row(f"{key}:{number}"), timezone.now()
+            is_free = not row.holder or row.held_until is None or row.held_until <= now
+            if is_free and _change(row, holder=holder, held_until=now + keep):
+                return
+        if time.monotonic() > deadline:
+            raise MustWait(1.0, "As many calls are under way at this vendor as it may be asked at once.")
+        time.sleep(0.05)
 
 
 def stamp(key: str) -> None:

@@ -50,6 +50,7 @@ PART_TONES = {
     "removes": "dark",
     "held": "warn",
     "not yet known": "wait",
+    "not confirmed": "wait",
     "rejected": "bad",
     "refused": "bad",
 }
@@ -120,10 +121,14 @@ def balance_line(total: int | None, unit: str = "rows", brief: bool = False, **p
     balanced = total is not None and None not in known.values() and sum(counted) == total
     spans = _spans(counted, max(total or 0, sum(counted)))
     rows = [
-        {"name": name, "amount": amount, "tone": PART_TONES.get(name, "mute"), "x": x, "width": width}
+        {"name": _of(amount, name), "amount": amount, "tone": PART_TONES.get(name, "mute"), "x": x, "width": width}
         for (name, amount), (x, width) in zip(known.items(), spans, strict=True)
     ]
-    return {"total": total, "unit": unit, "parts": rows, "balanced": balanced}
+    return {"total": total, "unit": _of(total, unit), "parts": rows, "balanced": balanced}
+
+
+def _of(amount: int | None, plural: str) -> str:
+    return plural.removesuffix("s") if amount == 1 else plural
 
 
 def _spans(amounts: Sequence[int], total: int) -> list[tuple[int, int]]:

@@ -119,7 +119,7 @@ def _of_extras(can: Capabilities) -> Iterator[Ability]:
         yield Ability(
             can.history,
             "List its own uploads",
-            "Shown below, beside our own." if can.history else "Only AudSync's own history tells what was sent.",
+            "Shown on this page, beside our own." if can.history else "Only AudSync's own history tells what was sent.",
         )
     if can.sources:
         yield Ability(True, "Be a source", "Its own audiences can be turned into an upload.")

@@ -19,12 +19,15 @@ from .connectors.errors import (
     Transient,
     UnknownOutcome,
 )
+from .models import VendorAccount
 
 FIRST_BACKOFF = 2.0
 LONGEST_BACKOFF = 120.0
 # After so many failed tries in a row people are told; AudSync goes on trying, slowly.
 TRIES_BEFORE_ATTENTION = 6
 SLOW_RETRY = 300.0
+ACCOUNT_IN_TROUBLE = "account_needs_attention"
+ACCOUNT_NEXT_STEP = "Open the vendor account."
 
 Move = Literal["later", "retry", "attention", "reconcile", "account", "stop"]
 
@@ -78,3 +81,8 @@ def attention_fields(job: Job) -> dict[str, Any]:
 def due_in(seconds: float) -> dict[str, Any]:
     """`next_action_at` so many seconds from now."""
     return {"next_action_at": timezone.now() + timedelta(seconds=max(0.0, seconds))}
+
+
+def account_trouble(account: VendorAccount) -> tuple[str, str]:
+    """Why jobs wait for a vendor account that needs attention, and what to do about it."""
+    return f"{account.name}: {account.error_text or 'It needs attention.'}", account.next_step or ACCOUNT_NEXT_STEP

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from .connectors.base import Connector
 from .connectors.errors import InvalidConfiguration
@@ -37,6 +39,24 @@ class RenameForm(forms.Form):
     name = forms.CharField(label="Name", max_length=80)
 
 
+ADDRESS = {"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}
+
+
+class AddressInput(forms.TextInput):
+    """An address: one of those that are offered by name, or any other."""
+
+    def __init__(self, offered: Sequence[tuple[str, str]], attrs: Mapping[str, str]) -> None:
+        super().__init__(attrs=dict(attrs))
+        self.offered = offered
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """The input and its list, which browsers show as suggestions."""
+        list_id = f"{name}_offered"
+        typed = super().render(name, value, {**(attrs or {}), "list": list_id}, renderer)
+        options = format_html_join("", '<option value="{}">{}</option>', self.offered)
+        return format_html('{}<datalist id="{}">{}</datalist>', typed, list_id, options)
+
+
 class AccountForm(forms.Form):
     """Name, address, credentials and settings of one account, as its connector declares them.
 
@@ -53,7 +73,7 @@ class AccountForm(forms.Form):
         label="API address",
         max_length=300,
         required=False,
-        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=ADDRESS),
     )
 
     def __init__(self, connector: type[Connector], data: Any = None, *, account: VendorAccount | None = None) -> None:
@@ -61,6 +81,8 @@ class AccountForm(forms.Form):
         self.connector = connector
         self.account = account
         self.fields["base_url"].help_text = _address_help(connector)
+        if connector.base_urls:
+            self.fields["base_url"].widget = AddressInput(connector.base_urls, attrs=ADDRESS)
         for declared in connector.fields:
             self.fields[key_of(declared)] = form_field(declared, stored=account is not None)
 
@@ -143,6 +165,9 @@ def _help(declared: Field, stored: bool) -> str:
 
 
 def _address_help(connector: type[Connector]) -> str:
+    if connector.base_urls:
+        offered = ", ".join(f"{label} {url}" for url, label in connector.base_urls)
+        return f"One of {offered}, or another. Left empty: {connector.default_base_url}"
     if connector.default_base_url:
         return f"Left empty: {connector.default_base_url}"
     return f"{connector.label} assigns one to each customer."

@@ -47,6 +47,11 @@ class OpenedIdentity:
         return (self.page - 1) * ROWS_A_PAGE + len(self.rows)
 
     @property
+    def fullness(self) -> str:
+        """The heading of the warning: full, or nearly so."""
+        return "Full" if self.total >= MOST_IDENTIFIERS else "Nearly full"
+
+    @property
     def most(self) -> int:
         """How many an x1Id can hold."""
         return MOST_IDENTIFIERS

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -27,12 +27,14 @@ from .removals import (
     GONE,
     LOST,
     NOTHING,
+    OUTCOMES,
     REFUSED,
     REMOVE_IDENTITY,
     REMOVED,
     Receipt,
     receipts,
     removals_of,
+    with_outcome,
 )
 
 ROWS_A_PAGE = 50
@@ -52,6 +54,14 @@ class Wording:
 
 def wording(receipt: Receipt, *, erasing: bool) -> Wording:
     """How a removal stands, in words."""
+    found = wording_of(receipt.outcome, erasing=erasing)
+    if receipt.outcome == REMOVED and receipt.left != 0:
+        return Wording("completed", found.label, "The vendor said that it is done.")
+    return found
+
+
+def wording_of(outcome: str, *, erasing: bool) -> Wording:
+    """An outcome in words."""
     what = "profile" if erasing else "identifier"
     gone = "The profile no longer exists." if erasing else "Nobody has the identifier any more."
     words = {
@@ -62,10 +72,7 @@ def wording(receipt: Receipt, *, erasing: bool) -> Wording:
         REFUSED: Wording("failed", "Refused", "The vendor refused, and nothing was done."),
         "running": Wording("processing", "Under way", "The vendor has been asked; its answer is on the way."),
     }
-    found = words.get(receipt.outcome, words[LOST])
-    if receipt.outcome == REMOVED and receipt.left != 0:
-        return Wording("completed", found.label, "The vendor said that it is done.")
-    return found
+    return words.get(outcome, words[LOST])
 
 
 def told(receipt: Receipt, account: VendorAccount) -> tuple[str, int]:
@@ -77,9 +84,18 @@ def told(receipt: Receipt, account: VendorAccount) -> tuple[str, int]:
 
 
 def _entries(request: PageRequest, account: VendorAccount) -> QuerySet[AuditEntry]:
-    found = removals_of(account, REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE)
+    """The account's removals that fit the search and the outcome."""
+    action = REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE
+    found = removals_of(account, action)
     text = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
-    return found.filter(who__icontains=text) | found.filter(detail__identifier__icontains=text) if text else found
+    if text:
+        found = found.filter(Q(who__icontains=text) | Q(detail__identifier__icontains=text))
+    outcome = request.GET.get("outcome", "")
+    return with_outcome(found, account, action, outcome) if outcome in OUTCOMES else found
+
+
+def _order(request: PageRequest) -> tuple[str]:
+    return ("pk",) if request.GET.get("sort") == "time" else ("-pk",)
 
 
 def _lines(found: list[Receipt], account: VendorAccount) -> list[tuple[Receipt, Wording]]:
@@ -92,14 +108,17 @@ def identity_removals(request: PageRequest, pk: int) -> HttpResponseBase:
     """What was removed at an account, newest first, with the vendor's counts."""
     account = governed(request, pk)
     try:
-        found = keyset_slice(_entries(request, account), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor"))
+        found = keyset_slice(
+            _entries(request, account), order=_order(request), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor")
+        )
     except CursorInvalid:
         raise Http404 from None
     context: dict[str, Any] = {
         "account": account,
         "erasing": not is_governing(account),
         "lines": _lines(receipts(found.rows), account),
-        "filtered": bool(request.GET.get("q")),
+        "filtered": bool(request.GET.get("q") or request.GET.get("outcome")),
+        "outcomes": [(key, wording_of(key, erasing=not is_governing(account)).label) for key in OUTCOMES],
         "older_url": page_url(request, found.older),
         "newer_url": page_url(request, found.newer),
     }
@@ -114,11 +133,13 @@ def identity_removals(request: PageRequest, pk: int) -> HttpResponseBase:
 def identity_removals_export(request: PageRequest, pk: int) -> HttpResponseBase:
     """The removals that fit, as CSV, values masked."""
     account = governed(request, pk)
-    return csv_response("removals.csv", EXPORT_HEADER, _export_rows(_entries(request, account)))
+    return csv_response(
+        "removals.csv", EXPORT_HEADER, _export_rows(_entries(request, account).order_by(*_order(request)))
+    )
 
 
 def _export_rows(entries: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
-    rows = entries.order_by("-pk").iterator(chunk_size=ROWS_A_QUERY)
+    rows = entries.iterator(chunk_size=ROWS_A_QUERY)
     while block := list(islice(rows, ROWS_A_QUERY)):
         for one in receipts(block):
             at = one.entry.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -130,7 +151,8 @@ def _export_rows(entries: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
 def identity_receipt(request: PageRequest, pk: int, number: int) -> HttpResponseBase:
     """The receipt of one removal: who, when, what (masked), what the vendor said, and the look-up afterwards."""
     account = governed(request, pk)
-    entry = _entries(request, account).filter(pk=number).first()
+    action = REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE
+    entry = removals_of(account, action).filter(pk=number).first()
     if entry is None:
         raise Http404
     receipt = receipts([entry])[0]

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from audsync_web.people import audit
@@ -33,6 +35,7 @@ UNCONFIRMED = "This is not the value that was looked up, letter for letter. Noth
 
 # The outcomes, as the audit trail spells them.
 REMOVED, NOTHING, GONE, LOST, REFUSED = "removed", "nothing to remove", "gone", "not known", "refused"
+OUTCOMES = (REMOVED, NOTHING, GONE, LOST, REFUSED)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,17 @@ def removals_of(account: VendorAccount, action: str) -> QuerySet[AuditEntry]:
     return AuditEntry.objects.filter(
         company=account.company_id, object_type="vendoraccount", object_id=str(account.pk), action=action + BEGUN
     )
+
+
+def with_outcome(
+    entries: QuerySet[AuditEntry], account: VendorAccount, action: str, outcome: str
+) -> QuerySet[AuditEntry]:
+    """Of an account's intents those that came to an outcome; what was never told is not known."""
+    ended = AuditEntry.objects.filter(
+        company=account.company_id, object_type="vendoraccount", object_id=str(account.pk), action=action
+    ).annotate(of=Cast(KeyTextTransform("receipt", "detail"), BigIntegerField()))
+    came = Q(pk__in=ended.filter(detail__outcome=outcome).values("of"))
+    return entries.filter(came | ~Q(pk__in=ended.values("of"))) if outcome == LOST else entries.filter(came)
 
 
 def receipts(entries: Iterable[AuditEntry]) -> list[Receipt]:

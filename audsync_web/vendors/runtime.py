@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
+from audsync_web.jobs.leases import worker_name
 
 from .connectors.base import Connector, Gate, LoginCall, Services
 from .connectors.errors import NotYet
@@ -22,22 +23,38 @@ from .connectors.registry import connector_class
 from .models import SealedToken, VendorAccount
 
 LOGIN_LIFETIME = timedelta(seconds=60)
+# A worker that died within a call leaves its place free after so long; hardly a call takes longer.
+CALL_LIFETIME = timedelta(seconds=60)
 LONGEST_LOGIN_WAIT = 30.0
+UNPACED_LOOK = 0.1
 GATE_LIFETIME = {"call": timedelta(hours=2), "job": timedelta(hours=50)}
 
 
 class DatabasePacer:
-    """Request pacing in the database."""
+    """Request pacing in the database.
+
+    A key that is not paced is looked up now and then only, for a pause that another worker was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._look_at: dict[str, float] = {}
 
     def take(self, key: str, *, per_second: float, burst: int = 1) -> None:
         """Take one request's place; sleeps briefly, raises `NotYet` for long waits."""
+        now = time.monotonic()
+        if per_second >= quotas.UNPACED_PER_SECOND:
+            if now < self._look_at.get(key, 0.0):
+                return
+            self._look_at[key] = now + UNPACED_LOOK
         try:
             quotas.take(key, per_second=per_second, burst=burst)
         except quotas.MustWait as wait:
+            self._look_at.pop(key, None)
             raise NotYet(wait.reason, retry_after=wait.seconds) from None
 
     def pause(self, key: str, seconds: float, reason: str) -> None:
         """Let nobody pass `key` for so long."""
+        self._look_at.pop(key, None)
         quotas.pause(key, seconds, reason)
 
     def check(self, key: str) -> None:
@@ -46,6 +63,19 @@ class DatabasePacer:
             quotas.refuse_paused(key)
         except quotas.MustWait as wait:
             raise NotYet(wait.reason, retry_after=wait.seconds) from None
+
+    @contextmanager
+    def inside(self, key: str, *, places: int) -> Iterator[None]:
+        """Be one of at most `places` calls under way; waits briefly, raises `NotYet` when all stay taken."""
+        holder = f"{worker_name()}:{uuid.uuid4().hex[:16]}"
+        try:
+            quotas.take_one_of(key, holder, places=places, keep=CALL_LIFETIME)
+        except quotas.MustWait as wait:
+            raise NotYet(wait.reason, retry_after=wait.seconds) from None
+        try:
+            yield
+        finally:
+            quotas.leave(holder)
 
 
 def enter_gates(gates: Iterator[Gate] | tuple[Gate, ...] | list[Gate], holder: str) -> None:

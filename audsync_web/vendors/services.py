@@ -239,16 +239,23 @@ def _check_and_store(account: VendorAccount) -> None:
     try:
         with connector_for(account) as connector:
             found = connector.check()
-            if found.missing:
-                raise AuthenticationFailed(
-                    f"These rights are missing: {', '.join(found.missing)}.",
-                    code="rights_missing",
-                    next_step="Ask the vendor to grant them to this login or key, then check again.",
-                )
-            _apply_check(account, found)
+        _require_rights(account, found)
+        _apply_check(account, found)
     except ConnectorError as error:
         _apply_check_fault(account, error)
     account.save(update_fields=[*CHECK_FIELDS])
+
+
+def _require_rights(account: VendorAccount, found: AccountCheck) -> None:
+    """Raise when rights are missing that the account cannot do without; what else was told stays beside that."""
+    if not found.missing:
+        return
+    account.check_facts, account.warnings = dict(found.facts), list(found.warnings)
+    raise AuthenticationFailed(
+        f"These rights are missing: {', '.join(found.missing)}.",
+        code="rights_missing",
+        next_step="Ask the vendor to grant them to this login or key, then check again.",
+    )
 
 
 RESTING = (AccountStatus.PAUSED, AccountStatus.DISCONNECTED)
@@ -368,12 +375,7 @@ def account_advance(lease: Lease) -> None:
     try:
         with connector_for(account) as connector:
             found = connector.check()
-        if found.missing:
-            raise AuthenticationFailed(
-                f"These rights are missing: {', '.join(found.missing)}.",
-                code="rights_missing",
-                next_step="Ask the vendor to grant them, then check again.",
-            )
+        _require_rights(account, found)
         _apply_check(account, found)
     except ConnectorError as error:
         _apply_check_fault(account, error)

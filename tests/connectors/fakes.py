@@ -8,6 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,7 +33,7 @@ from audsync_web.vendors.connectors.base import (
     Services,
     Token,
 )
-from audsync_web.vendors.connectors.errors import NotYet, UnknownOutcome
+from audsync_web.vendors.connectors.errors import NotYet, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.fields import AccountConfig, read_values
 from audsync_web.vendors.connectors.formats import LineFormat, Op
 
@@ -92,10 +93,21 @@ class InMemoryPacer:
         self.clock = clock or RealClock()
         self.taken: list[tuple[str, float, int]] = []
         self.pauses: dict[str, tuple[datetime, str]] = {}
+        self.under_way: dict[str, int] = {}
 
     def take(self, key: str, *, per_second: float, burst: int = 1) -> None:
         self.check(key)
         self.taken.append((key, per_second, burst))
+
+    @contextmanager
+    def inside(self, key: str, *, places: int) -> Iterator[None]:
+        if self.under_way.get(key, 0) >= places:
+            raise NotYet("Too many calls are under way.", retry_after=1)
+        self.under_way[key] = self.under_way.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            self.under_way[key] -= 1
 
     def pause(self, key: str, seconds: float, reason: str) -> None:
         self.pauses[key] = (self.clock.now() + timedelta(seconds=seconds), reason)
@@ -152,13 +164,11 @@ class FilePayload:
     memory: Mapping[str, Any] = field(default_factory=dict)
     bytes: int = 0
     md5: str = ""
-    sha256: str = ""
 
     def __post_init__(self) -> None:
         whole = self.content.read_bytes() if isinstance(self.content, Path) else self.content
         self.bytes = len(whole)
         self.md5 = hashlib.md5(whole, usedforsecurity=False).hexdigest()
-        self.sha256 = hashlib.sha256(whole).hexdigest()
 
     def open(self) -> BinaryIO:
         return self.content.open("rb") if isinstance(self.content, Path) else io.BytesIO(self.content)
@@ -355,6 +365,10 @@ class MiniEngine:
                 if found is None:
                     continue
                 state = found
+            except Transient as later:
+                # Nothing was done at the vendor, so the part waits for its turn again.
+                self.advance(later.retry_after or 2.0)
+                continue
             journal.settle(part=state.memory)
             self.claimed.add(state.job_id)
             return state

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from audsync_web.sandbox import acoustic as sandbox
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors import acoustic
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import (
     AuthenticationFailed,
@@ -42,6 +44,13 @@ def connect(box: Sandbox, *, level: str = "endpoint", key: str = sandbox.DEMO_CR
 def box():
     with Sandbox() as box:
         yield box
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch):
+    """Tests do not wait for a vendor to come back, but for those that say so."""
+    monkeypatch.setattr(acoustic, "PATIENCE", 0.0)
+    monkeypatch.setattr(acoustic, "FIRST_PAUSE", 0.01)
 
 
 def asked(box: Sandbox, method: str):
@@ -261,6 +270,50 @@ def test_a_removal_whose_answer_was_lost_is_never_repeated_by_itself(box: Sandbo
         assert connector.remove_identity("email", EMAIL) == 1
     assert connector.x1ids_of("email", EMAIL) == []
     assert box.context.ledger.violations() == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_look_that_fails_is_made_again_and_a_change_is_not(status: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(acoustic, "PATIENCE", 2.0)
+    found = json.dumps([{"x1Id": "x1-1", "identifiers": [{"name": "email", "value": EMAIL, "endpointId": 412}]}])
+
+    def answers(then: bytes) -> Any:
+        coming = iter([Canned(status, b"{}", {"Retry-After": "1"} if status == 429 else {})])
+        return lambda method, path: next(coming, Canned(200, then))
+
+    with CannedServer(answers(found.encode())) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        assert [one.x1_id for one in AcousticConnector(config, services()).x1ids_of("email", EMAIL)] == ["x1-1"]
+        assert len(server.requests) == 2
+    with CannedServer(answers(b"1")) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        with pytest.raises((Transient, UnknownOutcome)):
+            AcousticConnector(config, services()).remove_identity("email", EMAIL)
+        assert len(server.requests) == 1
+
+
+def test_a_key_has_one_request_in_flight(box: Sandbox):
+    connector = connect(box)
+    with connector.services.pacer.inside(f"{connector.quota_scope}:call", places=1), pytest.raises(NotYet):
+        connector.list_filters()
+    assert connector.list_filters() == ()
+
+
+def test_exchange_calls_kinds_as_the_account_says(box: Sandbox):
+    connector = connect(box, identifierNames=["email=email", "custom_id=customer id", "email=Email"])
+    assert connector.identifier_names == {"email": ["email", "Email"], "custom_id": ["customer id"]}
+    assert connector.save_filter("customer id", publish=True, subscribe=False).kind == "custom_id"
+    found = [one.text for one in filter_findings(connector.list_filters(), "custom_id")]
+    assert "“customer id”" in found[0]
+
+
+@pytest.mark.parametrize("pair", ["email", "email=", "nonsense=email", "email=endpointId", "email={x}"])
+def test_names_that_exchange_could_not_be_asked_for_are_refused(pair: str):
+    with pytest.raises(InvalidConfiguration) as refused:
+        AcousticConnector.validate(
+            account_config(AcousticConnector, "https://x.example", {"authKey": "k"}, {"identifierNames": [pair]})
+        )
+    assert "identifierNames" in refused.value.errors
 
 
 def test_being_throttled_pauses_the_key_for_everyone(box: Sandbox):

@@ -39,6 +39,7 @@ from audsync_web.vendors.connectors.errors import (
     Transient,
     UnknownOutcome,
 )
+from audsync_web.vendors.connectors.reading import utc_moment
 from audsync_web.vendors.connectors.tokens import token_end
 
 from .contract import ConnectorContract
@@ -46,6 +47,7 @@ from .fakes import (
     Canned,
     CannedServer,
     FilePayload,
+    InMemoryPacer,
     InMemoryTokens,
     MiniEngine,
     MovableClock,
@@ -206,6 +208,15 @@ def test_a_token_that_tells_no_end_is_used_for_ten_minutes(token: str, minutes: 
         AnonymisedConnector(config, shared).check()
     (stored,) = shared.tokens.stored.values()
     assert stored.renew_at - clock.now() == timedelta(minutes=minutes)
+
+
+def test_requests_keep_their_distance_and_never_come_in_bursts(bench: Bench):
+    bench.connector.check()
+    pacer = bench.services.pacer
+    assert isinstance(pacer, InMemoryPacer)
+    paced = [place for place in pacer.taken if not place[0].endswith(":login")]
+    assert paced
+    assert {(per_second, burst) for _, per_second, burst in paced} == {(DEMO_SETTINGS["requestsPerSecond"], 1)}
 
 
 def test_being_throttled_pauses_everyone_on_the_connection(bench: Bench):
@@ -543,7 +554,7 @@ def polled(answer: Any, memory: dict[str, Any] | None = None) -> RemoteState:
     ("published", "switches", "state", "words"),
     [
         (True, {}, Confirmation.CONFIRMED, "Live"),
-        (False, {}, Confirmation.CONFIRMED, "goes live when"),
+        (False, {}, Confirmation.CONFIRMED, "publishing makes it live"),
         (False, {"show_staged": "1"}, Confirmation.CONFIRMED, "Live"),
         (True, {"activation_seconds": "900"}, Confirmation.PENDING, "yet"),
     ],
@@ -572,6 +583,15 @@ def test_a_list_that_does_not_show_for_half_an_hour_is_unverified(bench: Bench):
     seen = bench.connector.confirm_delivery(delivery, [part.ref(done, None)], since)
     assert seen.state is Confirmation.UNVERIFIED
     assert "30 minutes" in seen.text
+
+
+def test_an_active_membership_of_null_is_none():
+    clock = MovableClock()
+    answers = {"/login": {"token": "opaque"}, "/segment/5/membership": {"activeMembershipUploadId": None}}
+    with CannedServer(lambda method, path: Canned(200, json.dumps(answers[path]).encode())) as server:
+        config = account_config(AnonymisedConnector, server.url, DEMO_CREDENTIALS, DEMO_SETTINGS)
+        connector = AnonymisedConnector(config, services(clock))
+        assert connector.active_membership(SegmentRef("5", "aud_k7q2_5", "Lapsed", 90, True, None)) is None
 
 
 def test_active_membership_is_none_where_nothing_is_active(bench: Bench):
@@ -632,7 +652,10 @@ def test_one_upload_of_a_segment_at_a_time_and_one_a_minute(bench: Bench):
 )
 def test_looks_come_after_five_seconds_and_then_ever_more_slowly(bench: Bench, polls: int, seconds: float):
     connector = bench.connect(pollFirstSeconds=5, pollMaxSeconds=60)
-    assert connector.next_poll(0, polls) == seconds
+    assert connector.poll_step(polls) == seconds
+    waits = {connector.next_poll(0, polls) for _ in range(20)}
+    assert all(seconds * 0.9 <= wait <= seconds for wait in waits)
+    assert len(waits) == 1 if polls == 0 else len(waits) > 1, "later looks are spread by jitter"
 
 
 # --- the wire --------------------------------------------------------------------------------------------------------
@@ -652,7 +675,7 @@ def test_looks_come_after_five_seconds_and_then_ever_more_slowly(bench: Bench, p
     ],
 )
 def test_times_are_read_with_any_number_of_digits(text: Any, moment: datetime | None):
-    assert wire.moment(text) == moment
+    assert utc_moment(text) == moment
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": True}, {"id": ""}, {"id": {"a": 1}}])
@@ -660,9 +683,19 @@ def test_what_holds_no_id_is_no_upload(value: Any):
     assert wire.UploadObject.read(value) is None
 
 
-@pytest.mark.parametrize("value", [{}, {"id": "5"}, {"id": True}, {"id": 1.5}])
+@pytest.mark.parametrize("value", [{}, {"id": "5x"}, {"id": "-5"}, {"id": True}, {"id": 1.5}])
 def test_what_holds_no_whole_number_is_no_segment(value: Any):
     assert wire.segment(value) is None
+
+
+def test_numbers_may_come_as_texts():
+    found = wire.segment({"id": "24518", "status": "created", "size": "12"})
+    assert found is not None
+    assert (found.remote_id, found.size) == ("24518", 12)
+    upload = wire.UploadObject.read({"id": "0b9f", "recordsCount": "40", "uploadedBytes": "900"})
+    assert upload is not None
+    assert upload.differs_from(lines=40, size=900, md5="") == ""
+    assert "41" in upload.differs_from(lines=41, size=900, md5="")
 
 
 def test_a_segment_needs_no_more_than_its_id_and_keeps_an_unknown_status():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -233,11 +234,33 @@ def test_being_asked_to_slow_down_holds_everyone_of_the_data_mart(box: Sandbox):
 
 
 def test_a_success_that_says_error_is_an_error_with_its_reference(box: Sandbox):
-    switch(box, "m2.ok_error")
+    connector = connect(box)
+    switch(box, "m9.ok_error")
     with pytest.raises(Permanent) as refused:
-        connect(box).check()
+        connector.create_segment(segment_spec())
     assert refused.value.reference == "chosen-reference"
     assert refused.value.vendor_text == "Chosen fault"
+
+
+def test_a_read_that_says_error_behind_a_200_is_tried_again(box: Sandbox):
+    switch(box, "m2.ok_error")
+    with pytest.raises(Transient) as refused:
+        connect(box).check()
+    assert refused.value.reference == "chosen-reference"
+    connect(box).check()
+
+
+def test_a_vendor_that_repeats_the_token_does_not_bring_it_into_our_pages(box: Sandbox):
+    def echo(method: str, path: str) -> Canned:
+        said = f"bad header Authorization: {DEMO_CREDENTIALS['apiToken']}"
+        return Canned(400, json.dumps({"status": "error", "error": said}).encode())
+
+    with CannedServer(echo) as server:
+        config = replace(connect(box).config, base_url=server.url)
+        with pytest.raises(Permanent) as refused:
+            MediarithmicsConnector(config, services(box.context.clock)).check()
+    assert "bad header" in refused.value.vendor_text
+    assert DEMO_CREDENTIALS["apiToken"] not in refused.value.vendor_text
 
 
 def test_an_answer_without_data_is_tried_again_on_reads_and_looked_into_on_effects(box: Sandbox):
@@ -348,13 +371,19 @@ def test_renaming_changes_the_display_name_only(box: Sandbox):
     assert clean(box)
 
 
-def test_the_segment_is_read_again_before_every_file(box: Sandbox):
+def test_the_segment_is_read_again_before_a_file(box: Sandbox):
     connector = connect(box)
     delivery, parts = planned(box, connector)
     paused = replace(delivery, segment=replace(delivery.segment, remote_id="90002"))
     with pytest.raises(Permanent, match="paused"):
         connector.send_part(paused, parts[0], RecordingJournal(box.context.clock))
     assert state_of(box)["imports"] == []
+    journal = RecordingJournal(box.context.clock)
+    connector.send_part(delivery, parts[0], journal)
+    later = replace(delivery, segment=paused.segment, memory=dict(journal.delivery))
+    box.context.clock.advance(61)
+    with pytest.raises(Permanent, match="paused"):
+        connector.send_part(later, parts[0], RecordingJournal(box.context.clock))
 
 
 def test_preflight_says_what_stands_in_the_way(box: Sandbox):
@@ -527,7 +556,34 @@ def test_a_worker_killed_after_the_import_was_made_uses_it_again(box: Sandbox):
     connector._imports.create(name, "application/x-ndjson")  # the answer never reached the journal
     intent = Intent("document_import", box.context.clock.now(), {"name": name})
     assert isinstance(connector.reconcile_part(delivery, parts[0], intent, frozenset()), Nothing)
-    MiniEngine(connector, box.context.clock.advance).deliver(delivery, parts)
+    begun = replace(delivery, memory={"import_begun": name})
+    MiniEngine(connector, box.context.clock.advance).deliver(begun, parts)
+    assert len(state_of(box)["imports"]) == 1
+    assert clean(box)
+
+
+@pytest.mark.parametrize("every", [2, 3, 4])
+@pytest.mark.parametrize("trouble", [429, 503])
+def test_a_vendor_that_turns_down_every_nth_call_gets_the_file_all_the_same(box: Sandbox, every: int, trouble: int):
+    connector = connect(box)
+    delivery, parts = planned(box, connector)
+    engine, calls = MiniEngine(connector, box.context.clock.advance), itertools.count(1)
+    sent = connector._imports._api._client._session.send
+
+    def send(request: Any, **options: Any) -> Any:
+        if next(calls) % every == 0:
+            switch(box, str(trouble), "1x")
+        return sent(request, **options)
+
+    connector._imports._api._client._session.send = send  # type: ignore[method-assign]
+    tries = 0
+    while not state_of(box)["executions"]:
+        tries += 1
+        assert tries < 6, "turned down again and again"
+        try:
+            engine.send(delivery, parts[0])
+        except Transient as wait:
+            box.context.clock.advance(wait.retry_after or 0.0)
     assert len(state_of(box)["imports"]) == 1
     assert clean(box)
 
@@ -617,13 +673,67 @@ def test_an_error_file_that_cannot_be_had_changes_nothing_else(box: Sandbox):
     assert "could not be fetched" in str(state.details)
 
 
-def test_removals_that_the_vendor_counts_as_failed_are_only_a_warning(box: Sandbox):
+@pytest.mark.parametrize("trouble", ["m7.500", "m7.429"])
+def test_an_error_file_out_of_reach_for_a_moment_is_fetched_at_a_later_look(box: Sandbox, trouble: str):
+    connector = connect(box)
+    delivery, parts = planned(box, connector)
+    switch(box, "partial")
+    switch(box, trouble, "2x")
+    MiniEngine(connector, box.context.clock.advance).send(delivery, parts[0])
+    for _ in range(2):
+        waiting = looked_at(box, connector, delivery, parts[0], 120)
+        assert (waiting.status, waiting.resend, waiting.report) == (RemoteStatus.RUNNING, False, None)
+        assert "error file" in str(waiting.details)
+    state = looked_at(box, connector, delivery, parts[0], 120)
+    assert (state.status, state.refused, state.resend) == (RemoteStatus.PARTIAL, 1, True)
+    assert state.report
+
+
+def test_the_error_file_of_a_job_that_ended_before_its_answer_was_found_is_fetched_too(box: Sandbox):
+    connector = connect(box)
+    delivery, parts = planned(box, connector)
+    switch(box, "partial")
+    switch(box, "m4.drop_after")
+    journal = RecordingJournal(box.context.clock, dict(parts[0].memory), dict(delivery.memory))
+    with pytest.raises(UnknownOutcome):
+        connector.send_part(delivery, parts[0], journal)
+    box.context.clock.advance(60)
+    assert journal.intent is not None
+    found = connector.reconcile_part(delivery, parts[0], journal.intent, frozenset())
+    assert isinstance(found, Found)
+    assert not found.value.status.is_final, "its error file is still to be fetched"
+    remember(parts[0], found.value)
+    state = looked_at(box, connector, delivery, parts[0], 5)
+    assert state.status is RemoteStatus.PARTIAL
+    assert state.report
+
+
+def test_removals_that_the_vendor_counts_as_failed_again_are_only_a_warning(box: Sandbox):
     switch(box, "delete_absent_fails", "1")
     connector = connect(box)
     delivery, parts = planned(box, connector, [(Op.REMOVE, value) for value in HASHES])
-    state = MiniEngine(connector, box.context.clock.advance).deliver(delivery, parts)[0]
-    assert (state.status, state.refused, state.resend) == (RemoteStatus.SUCCEEDED, 40, False)
-    assert "removals" in str(state.details)
+    engine = MiniEngine(connector, box.context.clock.advance)
+    first = remember(parts[0], engine.deliver(delivery, parts)[0])
+    assert (first.status, first.refused, first.resend) == (RemoteStatus.PARTIAL, 40, True)
+    second = engine.deliver(delivery, parts)[0]
+    assert (second.status, second.accepted, second.refused) == (RemoteStatus.SUCCEEDED, 40, 0)
+    assert "counted 40 of 40 removals as failed" in second.suspect
+    assert second.counters["total_failure"] == 40
+
+
+def test_removals_of_which_some_failed_are_sent_once_more(box: Sandbox):
+    connector = connect(box)
+    delivery, parts = planned(box, connector)
+    engine = MiniEngine(connector, box.context.clock.advance)
+    engine.deliver(delivery, parts)
+    leavers = delivery_context(delivery.segment, delivery.identifier, box.context.clock, number=2)
+    (part,) = make_parts(connector, leavers, [(Op.REMOVE, value) for value in HASHES])
+    switch(box, "partial")
+    switch(box, "partial_lines", "3")
+    first = remember(part, engine.deliver(leavers, [part])[0])
+    assert (first.resend, len(members(box, delivery.segment))) == (True, 3)
+    assert engine.deliver(leavers, [part])[0].status is RemoteStatus.SUCCEEDED
+    assert members(box, delivery.segment) == set()
 
 
 @pytest.mark.parametrize("ending", sorted(ENDED_BADLY))
@@ -717,14 +827,15 @@ def test_a_running_job_is_not_asked_to_stop(box: Sandbox):
     assert asked(box, "POST", "/action") == 0
 
 
-@pytest.mark.parametrize("trouble", ["m6.drop_after", "m6.drop_before", "m6.409"])
+@pytest.mark.parametrize("trouble", ["m6.drop_after", "m6.drop_before", "m6.409", "m6.ok_error"])
 def test_cancelling_tells_what_really_happened(box: Sandbox, trouble: str):
     connector = connect(box)
     delivery, parts = planned(box, connector)
     begun = MiniEngine(connector, box.context.clock.advance).send(delivery, parts[0])
     switch(box, trouble)
     after = connector.cancel_part(delivery, parts[0].ref(begun, None))
-    assert after.status is (RemoteStatus.CANCELLED if trouble == "m6.drop_after" else RemoteStatus.QUEUED)
+    was_done = trouble in ("m6.drop_after", "m6.ok_error")
+    assert after.status is (RemoteStatus.CANCELLED if was_done else RemoteStatus.QUEUED)
 
 
 # --- history, estimate

@@ -245,13 +245,6 @@ def test_a_deleted_tags_name_is_not_used_again(box: Sandbox):
     assert violations(box) == []
 
 
-def test_a_new_version_keeps_the_link_to_the_segmentation(box: Sandbox):
-    connector = connect(box)
-    version = connector.create_version(made(connector, segmentationUuid=UUID), 2)
-    assert version.remote_id == "aud-k7q2-11107-v2"
-    assert version.memory["segmentationUuid"] == UUID
-
-
 def test_publishing_needs_the_tag_and_the_linked_segmentation(box: Sandbox):
     connector = connect(box)
     assert connector.publish_segment(made(connector)).state == "published"
@@ -305,6 +298,23 @@ def test_a_new_version_is_offered_above_500_and_a_twentieth(box: Sandbox, member
     assert (leaving.level == "warning") is offered
 
 
+def test_a_twentieth_is_of_those_who_are_there_now(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    # A file that only takes members out says nothing of the list's size.
+    few = connector.preflight(segment, "custom_id", Totals(900, 0, 0, 900, 0, before=20_000))
+    many = connector.preflight(segment, "custom_id", Totals(900, 0, 0, 900, 0, before=10_000))
+    assert [finding.level for finding in (few[-1], many[-1])] == ["ok", "warning"]
+
+
+def test_neighbours_are_asked_for_only_where_a_batch_may_replace_tags(box: Sandbox):
+    wanted = [
+        connect(box, **settings).asks_for_neighbours
+        for settings in ({}, {"batchTags": "replace"}, {"batchTags": "add"}, {"tagWriteMode": "assign"})
+    ]
+    assert wanted == [True, True, False, False]
+
+
 def test_preflight_sees_a_deleted_tag_and_an_unreadable_segmentation(box: Sandbox):
     connector = connect(box)
     segment = made(connector, segmentationUuid=UUID)
@@ -327,5 +337,5 @@ def test_a_part_remade_for_a_second_send_is_the_same(box: Sandbox):
     later = replace(delivery, memory={"looks": 3})
     box.context.clock.advance(timedelta(days=1).total_seconds())
     first, second = (make_parts(connector, one, additions(MEMBERS)) for one in (delivery, later))
-    assert [part.sha256 for part in first] == [part.sha256 for part in second]
+    assert [part.md5 for part in first] == [part.md5 for part in second]
     assert isinstance(first[0], FilePayload)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Confirmation, RemoteStatus, SegmentRef
 from audsync_web.vendors.connectors.formats import Op
-from audsync_web.vendors.connectors.synerise import SyneriseConnector
+from audsync_web.vendors.connectors.synerise import SyneriseConnector, events
 
 from .fakes import (
     MiniEngine,
@@ -52,12 +53,54 @@ def test_events_follow_joins_and_leaves_once(box: Sandbox):
     switch(box, "refuse_rows", None)
     box.context.clock.advance(1)
     deliver(box, connector, segment, removals(MEMBERS[1:3]), number=2)
-    events = control(box, "events")
-    assert [(e["action"], e["client"]["customId"]) for e in events] == [
+    stored = control(box, "events")
+    assert [(e["action"], e["client"]["customId"]) for e in stored] == [
         *(("audience.join", value) for value in MEMBERS[1:5]),
         *(("audience.leave", value) for value in MEMBERS[1:3]),
     ]
     assert asked(box, "POST", "/v4/clients/batch") == 1
+    assert violations(box) == []
+
+
+def test_events_of_long_identifiers_stay_within_the_bytes_of_a_batch(box: Sandbox):
+    connector = connect(box, sendEvents=True)
+    segment = made(connector)
+    people = [f"{'я' * 120}{number:05d}" for number in range(1000)]
+    deliver(box, connector, segment, additions(people))
+    stored = control(box, "events")
+    assert {event["client"]["customId"] for event in stored} == set(people)
+    assert len({event["eventSalt"] for event in stored}) == 1000
+    assert violations(box) == []
+
+
+def test_more_events_than_the_bytes_of_a_batch_go_in_several(box: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(events, "MOST_BYTES", 3_000)
+    connector = connect(box, sendEvents=True)
+    deliver(box, connector, made(connector), additions(MEMBERS))
+    assert {event["client"]["customId"] for event in control(box, "events")} == set(MEMBERS)
+    assert len(control(box, "events")) == len(MEMBERS)
+    assert 3 < asked(box, "POST", "/v4/events/batch") < 10
+
+
+def test_events_of_another_audsync_in_the_workspace_never_share_a_salt(box: Sandbox):
+    connector = connect(box, sendEvents=True)
+    for name in ("aud_k7q2_1", "aud_m3x5_1"):
+        deliver(box, connector, made(connector, name), additions(MEMBERS[:3] if "k7" in name else MEMBERS[3:6]))
+    assert len(control(box, "events")) == 6
+    assert violations(box) == []
+
+
+def test_events_that_go_again_keep_their_moment_and_leave_no_second_one(box: Sandbox):
+    """The host's clock is ahead, so the vendor's is used: it has moved on when the lost answer is made up for."""
+    connector = connect(box, sendEvents=True)
+    segment = made(connector)
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    ahead = replace(delivery, planned_at=box.context.clock.now() + timedelta(hours=1))
+    (part,) = make_parts(connector, ahead, additions(MEMBERS[:4]))
+    switch(box, "drop_after_events")
+    MiniEngine(connector, box.context.clock.advance).send(ahead, part)
+    assert asked(box, "POST", "/v4/events/batch") == 2
+    assert len(control(box, "events")) == 4
     assert violations(box) == []
 
 
@@ -122,7 +165,7 @@ def test_after_the_grace_time_a_delivery_is_accepted_not_verified(box: Sandbox):
     box.context.clock.advance(2)
     ended = connector.confirm_delivery(delivery, parts, since)
     assert ended.state is Confirmation.UNVERIFIED
-    assert ended.text == "Accepted, not verified: 20 of 20 members read back do not show it yet."
+    assert ended.text == "Accepted, not verified: of 20 members read back, 20 do not show it yet."
 
 
 def test_refused_members_are_not_read_back(box: Sandbox):

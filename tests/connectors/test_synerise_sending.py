@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_a_batch_refused_because_of_some_rows_goes_again_without_them(box: Sandb
     assert (state.status, state.accepted, state.refused) == (RemoteStatus.SUCCEEDED, 40, 2)
     assert [refusal.row for refusal in state.refusals] == [0, 41]
     assert all("\u2028" not in refusal.reason for refusal in state.refusals)
-    assert journal.events == [("intend", "batch"), ("settle", {})]
+    assert [name for name, _ in journal.events] == ["settle", "intend", "settle"]
     assert members_of(box, segment.remote_id) == set(MEMBERS)
     assert asked(box, "POST", "/v4/clients/batch") == 2
 
@@ -305,10 +306,47 @@ def test_a_killed_worker_goes_on_where_it_was(box: Sandbox):
 
     with pytest.raises(Killed):
         connector.send_part(delivery, part, Dying(box.context.clock, memory_of(part)))
-    assert part.memory["cursor"] == 10
+    assert part.memory["cursor"] == 1
     connector.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part)))
     assert members_of(box, segment.remote_id) == set(MEMBERS[30:])
     assert asked(box, "DELETE", "/v4/clients/{client:int}/tags/{tag:int}") == 30
+
+
+@pytest.mark.parametrize(("left_at", "calls"), [(1, 3), (2, 3)])
+def test_a_worker_killed_between_two_halves_sends_only_what_was_not_answered(box: Sandbox, left_at: int, calls: int):
+    switch(box, "batch_too_large", "1x")
+    connector = connect(box)
+    segment = made(connector)
+    delivery = delivery_context(segment, "custom_id", box.context.clock)
+    (part,) = make_parts(connector, delivery, additions(MEMBERS))
+
+    class Dying(RecordingJournal):
+        settled = 0
+
+        def settle(self, **outcome: Any) -> None:
+            super().settle(**outcome)
+            self.settled += 1
+            if self.settled == left_at:
+                raise Killed
+
+    with pytest.raises(Killed):
+        connector.send_part(delivery, part, Dying(box.context.clock, memory_of(part)))
+    assert part.memory.get("cursor", 0) == 20 * (left_at - 1)
+    state = connector.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part)))
+    assert (state.status, state.accepted) == (RemoteStatus.SUCCEEDED, 40)
+    assert asked(box, "POST", "/v4/clients/batch") == calls
+    assert members_of(box, segment.remote_id) == set(MEMBERS)
+
+
+@pytest.mark.parametrize("status", ["409", "422"])
+def test_a_refusal_that_size_cannot_explain_is_not_sent_again(box: Sandbox, status: str):
+    switch(box, "batch_refused", "1")
+    switch(box, "refusal_status", status)
+    connector = connect(box)
+    (state,) = deliver(box, connector, made(connector), additions(MEMBERS))
+    assert state.status is RemoteStatus.FAILED
+    assert status in (state.details or "")
+    assert asked(box, "POST", "/v4/clients/batch") == 1
 
 
 def test_a_long_part_is_left_and_taken_up_again(box: Sandbox):
@@ -325,7 +363,7 @@ def test_a_long_part_is_left_and_taken_up_again(box: Sandbox):
     slow = SyneriseConnector(connector.config, replace(connector.services, pacer=Slow(box.context.clock)))
     delivery = delivery_context(segment, "custom_id", box.context.clock, number=2)
     (part,) = make_parts(slow, delivery, removals(MEMBERS))
-    for left_at in (10, 20, 30):
+    for left_at in (8, 16, 24, 32):
         with pytest.raises(NotYet):
             slow.send_part(delivery, part, RecordingJournal(box.context.clock, memory_of(part)))
         assert part.memory["cursor"] == left_at

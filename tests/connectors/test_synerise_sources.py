@@ -9,7 +9,7 @@ import pytest
 
 from audsync_web.sandbox import synerise as sandbox
 from audsync_web.sandbox.server import Sandbox
-from audsync_web.vendors.connectors.errors import NotSupported, Permanent, RemoteMissing, UnknownOutcome
+from audsync_web.vendors.connectors.errors import NotSupported, NotYet, Permanent, RemoteMissing, UnknownOutcome
 from audsync_web.vendors.connectors.source import SnapshotExpired, SourcePage
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.sources import duration
@@ -47,6 +47,23 @@ def test_a_segmentation_is_browsed_page_by_page_to_its_end(box: Sandbox):
     assert page.matching == 250
     assert asked(box, "GET", "/crm/v1/segmentations/{uuid}/clients") == 3
     assert violations(box) == []
+
+
+def test_a_vendor_that_gives_smaller_pages_than_asked_is_read_to_the_end(box: Sandbox):
+    switch(box, "list_cap", "60")
+    connector = connect(box)
+    first, last = connector.segmentation_page(DEMO), connector.segmentation_page(DEMO, offset=240)
+    assert (len(first.profiles), first.last, last.last) == (60, False, True)
+
+
+def test_reads_beside_a_delivery_wait_for_each_other(box: Sandbox):
+    """One call of a delivery and one other: never more than two at a time in a workspace."""
+    connector = connect(box)
+    with connector.services.pacer.inside(f"{connector.quota_scope}:aside", places=1):
+        with pytest.raises(NotYet):
+            connector.segmentation_page(DEMO)
+        connector.find_profile("custom_id", EVERYBODY[0])
+    assert connector.segmentation_page(DEMO).matching == 250
 
 
 def test_a_page_is_never_larger_than_the_vendor_is_known_to_give(box: Sandbox):

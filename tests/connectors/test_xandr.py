@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 
@@ -165,6 +166,22 @@ def test_requests_stay_under_the_strictest_published_budget(box: Sandbox):
     for key, rate, burst in pacer.taken:
         if key.endswith((":read", ":write")):
             assert burst + rate * 60 <= (80 if key.endswith(":read") else 40)
+
+
+def test_at_most_five_calls_of_a_member_are_under_way_at_once(box: Sandbox):
+    connector = connect(box)
+    connector.check()
+    pacer = connector.services.pacer
+    assert isinstance(pacer, InMemoryPacer)
+    (key,) = pacer.under_way
+    assert key.startswith(connector.quota_scope)
+    with ExitStack() as others:
+        for _ in range(5):
+            others.enter_context(pacer.inside(key, places=5))
+        with pytest.raises(NotYet):
+            connector.check()
+    connector.check()
+    assert pacer.under_way[key] == 0
 
 
 def test_the_check_names_a_member_that_the_user_may_not_use(box: Sandbox):
@@ -486,6 +503,34 @@ def test_a_dead_address_means_a_new_job(box: Sandbox, monkeypatch: pytest.Monkey
     assert dead.value.code == "upload_url_dead"
 
 
+def test_a_refusal_with_a_code_that_nobody_published_means_a_new_job(box: Sandbox):
+    connector = connect(box)
+    delivery, part = planned(box, connector, live_segment(box, connector))
+    switch(box, "upload_code", "SOMETHING_NEW")
+    with pytest.raises(Transient) as refused:
+        connector.send_part(delivery, part, journal(box, part))
+    assert "SOMETHING_NEW" in refused.value.vendor_text
+    switch(box, "upload_code", None)
+    box.context.clock.advance(60)
+    connector.send_part(delivery, part, journal(box, part))
+    assert asked(box, "POST", "batch-segment") == 2
+    assert violations(box) == []
+
+
+def test_a_quota_that_leaves_no_room_for_a_day_ends_the_waiting(box: Sandbox):
+    connector = connect(box)
+    delivery, part = planned(box, connector, live_segment(box, connector))
+    switch(box, "daily_byte_limit", "100x")
+    for hour in range(24):
+        with pytest.raises(QuotaExceeded):
+            connector.send_part(delivery, part, journal(box, part))
+        assert "quota_since" in part.memory, hour
+        box.context.clock.advance(3600)
+    with pytest.raises(Permanent) as given_up:
+        connector.send_part(delivery, part, journal(box, part))
+    assert (given_up.value.code, bool(given_up.value.next_step)) == ("quota_too_small", True)
+
+
 # --- lost answers (section 12, rule 29)
 
 
@@ -509,7 +554,19 @@ def test_a_file_that_arrived_is_found_by_its_job_and_followed(box: Sandbox, name
     assert asked(box, "POST", "segment-upload") == 1
 
 
-@pytest.mark.parametrize("name", ["drop_before_upload", "drop_during_upload", "drop_before_job", "drop_after_job"])
+@pytest.mark.parametrize("name", ["drop_before_job", "drop_after_job", "fails_after_job"])
+def test_a_lost_job_without_a_file_is_no_unknown_outcome_and_a_new_one_serves(box: Sandbox, name: str):
+    connector = connect(box)
+    delivery, part = planned(box, connector, live_segment(box, connector))
+    switch(box, name)
+    with pytest.raises(Transient):
+        connector.send_part(delivery, part, journal(box, part))
+    assert connector.send_part(delivery, part, journal(box, part)).status is RemoteStatus.QUEUED
+    assert asked(box, "POST", "segment-upload") == 1
+    assert violations(box) == []
+
+
+@pytest.mark.parametrize("name", ["drop_before_upload", "drop_during_upload"])
 def test_nothing_arrived_where_no_whole_file_did(box: Sandbox, name: str):
     connector, delivery, part, intent = lose(box, name)
     assert isinstance(connector.reconcile_part(delivery, part, intent, frozenset()), Nothing)
@@ -528,7 +585,17 @@ def test_an_unknown_job_is_nothing_in_every_form_the_vendor_may_say_it(box: Sand
     connector, delivery, part, intent = lose(box, "drop_after_upload")
     switch(box, "unknown_job", form)
     control(box, "forget", jobId=part.memory["job_id"])
+    with pytest.raises(NotYet):
+        connector.reconcile_part(delivery, part, intent, frozenset())
+    box.context.clock.advance(60)
     assert isinstance(connector.reconcile_part(delivery, part, intent, frozenset()), Nothing)
+
+
+def test_a_blind_second_file_is_noted_by_the_sandbox(box: Sandbox):
+    connector, delivery, part, _ = lose(box, "drop_after_upload")
+    box.context.clock.advance(60)
+    connector.send_part(delivery, part, journal(box, part))
+    assert any("nobody has asked for" in text for text in violations(box))
 
 
 def test_a_failure_after_the_file_arrived_is_found_and_not_taken_for_nothing(box: Sandbox):
@@ -559,7 +626,7 @@ def test_every_phase_is_shown_with_progress_short_of_the_end(box: Sandbox):
     assert all(share < 0.96 for share in progress[:-1])
 
 
-@pytest.mark.parametrize("name", ["fails_validating", "fails_processing"])
+@pytest.mark.parametrize("name", ["fails_uploading", "fails_validating", "fails_processing"])
 def test_a_job_that_failed_with_the_file_is_sent_once_more_and_then_shown(box: Sandbox, name: str):
     switch(box, name, "1")
     connector = connect(box)
@@ -567,11 +634,15 @@ def test_a_job_that_failed_with_the_file_is_sent_once_more_and_then_shown(box: S
     box.context.clock.advance(60)
     failed = connector.poll_part(delivery, part.ref(state, box.context.clock.now()))
     assert (failed.status, failed.resend) == (RemoteStatus.FAILED, True)
-    assert "processing-error" in (failed.details or "")
+    assert ("uploading-error" if name == "fails_uploading" else "processing-error") in (failed.details or "")
     part.memory = {**part.memory, **failed.memory}
     again = connector.poll_part(delivery, part.ref(state, box.context.clock.now()))
     assert (again.status, again.resend) == (RemoteStatus.FAILED, False)
     assert again.next_step
+    # A job that had the file may have done some of it; what the first one did stays, however the second one fails.
+    assert again.perhaps is (name != "fails_uploading")
+    part.memory = {**part.memory, "perhaps": True}
+    assert connector.poll_part(delivery, part.ref(state, box.context.clock.now())).perhaps
 
 
 def test_a_job_without_an_end_is_stalled_after_a_day_and_still_looked_at(box: Sandbox):
@@ -593,6 +664,10 @@ def test_a_job_not_shown_yet_is_looked_for_again_and_one_long_gone_is_missing(bo
     with pytest.raises(Transient):
         connector.poll_part(delivery, part.ref(state, sent_at))
     box.context.clock.advance(3600)
+    for _ in range(2):
+        odd = connector.poll_part(delivery, part.ref(state, sent_at))
+        assert (odd.status, odd.status.is_final) == (RemoteStatus.UNKNOWN, False)
+        part.memory = {**part.memory, **odd.memory}
     with pytest.raises(RemoteMissing):
         connector.poll_part(delivery, part.ref(state, sent_at))
 
@@ -706,6 +781,15 @@ def test_preflight_tells_of_youth_deactivation_loss_and_pauses(box: Sandbox):
     connector.services.pacer.pause(f"{connector.quota_scope}:upload", 600, "The quota is used up.")
     assert findings(connector, segment)["queue"].text == "The quota is used up."
     assert findings(connector, segment, "tifa")["identifier"].level is Level.WARNING
+
+
+def test_preflight_says_where_a_segment_keeps_others_for_one_ad_call_only(box: Sandbox):
+    connector = connect(box)
+    segment = live_segment(box, connector)
+    vendor(box).world.segments[int(segment.remote_id)].expire_minutes = 0
+    found = {finding.check: finding for finding in connector.preflight(segment, "xandr_id", None)}
+    assert found["lifetime"].level is Level.WARNING
+    assert "expire_minutes 0" in found["lifetime"].text
 
 
 def test_an_estimate_counts_a_minute_between_parts_and_the_wait_for_a_new_segment(box: Sandbox):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,12 +15,14 @@ from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.xandr import XandrConnector
 from audsync_web.vendors.connectors.xandr.jobs import (
     balance,
+    forward,
     is_waiting,
     match_rate,
     read_error_log,
     read_segment_log,
     state_of,
 )
+from audsync_web.vendors.connectors.xandr.layout import TYPE_CODES
 from audsync_web.vendors.connectors.xandr.segments import minutes_of, rows_of
 
 from .fakes import MovableClock, account_config, delivery_context, services
@@ -73,6 +76,15 @@ def test_a_layout_of_codes_and_timestamps_is_written_as_configured():
         segmentFields=["MEMBER_ID", "SEG_CODE", "TIMESTAMP", "EXPIRATION"],
     )
     assert tails(made, days=1)[0] == ",7702 aud_k7q2_11107 1795338000 1440"
+
+
+@pytest.mark.parametrize("code", ["", "vip;2026", "vip^1", "vip\n", "vip\u20ac"])
+def test_a_code_that_would_break_a_line_is_refused(code: str):
+    made = connector(segmentFields=["SEG_CODE", "EXPIRATION"])
+    linked = replace(SEGMENT, memory={"code": code})
+    with pytest.raises(Permanent) as refused:
+        made.line_format(delivery_context(linked, "xandr_id", MovableClock(NOW)))
+    assert refused.value.code == "segment_code_unusable"
 
 
 @pytest.mark.parametrize(
@@ -182,8 +194,20 @@ def test_each_identifier_type_is_checked_before_it_is_sent(kind: str, value: str
     assert connector().rule_for(kind).accepts(value) is good
 
 
-def test_case_is_kept_because_the_vendors_rule_is_not_known():
-    assert connector().rule_for("idfa").case == "keep"
+@pytest.mark.parametrize("kind", [kind for kind in TYPE_CODES if kind != "xandr_id"])
+def test_a_device_id_goes_out_as_it_came_and_spelt_twice_it_is_one(kind: str):
+    assert connector(unconfirmedIdTypes=True).rule_for(kind).case == "fold"
+
+
+def test_both_hosts_of_the_vendor_are_ways_to_one_member_with_one_set_of_limits():
+    scopes = {
+        XandrConnector(
+            account_config(XandrConnector, f"https://{host}", sandbox.DEMO_CREDENTIALS, {"memberId": 7702}),
+            services(MovableClock(NOW)),
+        ).quota_scope
+        for host in ("api.appnexus.com", "api.adnxs.com")
+    }
+    assert scopes == {"xandr:api.appnexus.com:7702"}
 
 
 def test_another_kind_is_refused():
@@ -249,6 +273,16 @@ def test_segments_are_found_in_every_shape_of_an_answer(envelope: dict[str, Any]
 
 
 # --- figures (section 4)
+
+
+def test_a_job_id_of_128_characters_stays_whole():
+    assert state_of(job(job_id="a" * 128)).job_id == "a" * 128
+
+
+def test_an_apparent_move_back_of_a_phase_is_ignored():
+    assert state_of(forward(job(phase="validating"), "processing")).raw == "processing"
+    assert state_of(forward(job(phase="completed"), "processing")).raw == "completed"
+    assert state_of(forward(job(phase="archiving"), "processing")).raw == "archiving"
 
 
 def job(**figures: Any) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ class Client:
     def __init__(self, box: Sandbox) -> None:
         self.box = box
         self.root = f"{box.url}/mediarithmics/v1"
+        self._runs = itertools.count(1)
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         headers = {**TOKEN, **options.pop("headers", {})}
@@ -35,7 +38,8 @@ class Client:
         return str(made.json()["data"]["id"])
 
     def document_import(self, **changes: Any) -> str:
-        return str(self("POST", IMPORTS, {**IMPORT, **changes}).json()["data"]["id"])
+        named = {**IMPORT, "name": f"acme run {next(self._runs)}", **changes}
+        return str(self("POST", IMPORTS, named).json()["data"]["id"])
 
     def post(self, body: str | bytes, number: str = "", media_type: str = "application/x-ndjson") -> requests.Response:
         path = f"{IMPORTS}/{number or self.document_import()}/executions"
@@ -407,6 +411,31 @@ def test_a_second_execution_before_the_first_has_ended_is_noted(client: Client):
     client.post(update(segment).rstrip("\n"))
     assert "has not ended" in client.violations()
     assert "no line feed" in client.violations()
+
+
+@pytest.mark.parametrize("trouble", ["m4.drop_after", "m4.answer_500"])
+def test_a_file_after_a_lost_answer_is_noted_unless_the_executions_were_listed(client: Client, trouble: str):
+    segment, number = client.segment(), client.document_import()
+    client.switch(trouble, "2x")
+    for _ in range(2):
+        with suppress(requests.ConnectionError):
+            client.post(update(segment), number)
+        client.later()
+        client("GET", f"{IMPORTS}/{number}/executions")
+    assert client.violations() == ""
+    client.switch(trouble, "1x")
+    with suppress(requests.ConnectionError):
+        client.post(update(segment), number)
+    client.later()
+    client.post(update(segment), number)
+    assert "lost answer" in client.violations()
+
+
+def test_two_imports_under_one_name_are_noted(client: Client):
+    client.document_import(name="acme run 7")
+    assert client.violations() == ""
+    client.document_import(name="acme run 7")
+    assert "one name" in client.violations()
 
 
 def test_a_body_without_a_length_is_taken_and_noted(client: Client):

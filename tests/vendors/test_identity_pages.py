@@ -160,7 +160,8 @@ def test_an_x1id_of_a_thousand_is_paged_searched_and_warned_of(
     full_x1id(box)
     first = page.post(url(account, "x1id"), {"x1_id": "x1-full"}, headers=FRAGMENT)
     assert first.context["person"].pages == 20
-    assert "Nearly full" in text(first)
+    assert "This x1Id holds 1,000 of at most 1,000 identifiers." in text(first)
+    assert (">Full<" in text(first), "Nearly full" in text(first)) == (True, False)
     assert "1 to 50 of 1\u202f000" in text(first)
     last = page.post(url(account, "x1id"), {"x1_id": "x1-full", "page": "20"}).context["person"]
     assert (last.first, last.last) == (951, 1000)
@@ -312,6 +313,27 @@ def test_removals_are_searched_paged_and_exported(
     export: Any = page.get(url(account, "removals/export") + "?q=cookie")
     assert len(b"".join(export.streaming_content).splitlines()) == 4
     assert page.get(url(account, "removals") + "?cursor=nonsense").status_code == 404
+
+
+def test_removals_are_sorted_by_time_and_filtered_by_outcome(account: VendorAccount, page: Client) -> None:
+    asked(page, account)
+    asked(page, account, name="cookieid", value="nobody-has-it", expected="0")
+    asked(page, account, name="cookieid", value=SHARED, expected="2")
+    last = AuditEntry.objects.filter(action="identity.remove").latest("pk")
+    last.delete()
+
+    def shown(**query: str) -> list[str]:
+        rows = page.get(url(account, "removals"), query, headers=FRAGMENT).context["lines"]
+        return [receipt.outcome for receipt, _ in rows]
+
+    assert shown() == ["running", "nothing to remove", "removed"]
+    assert shown(sort="time") == ["removed", "nothing to remove", "running"]
+    assert shown(outcome="removed") == ["removed"]
+    assert shown(outcome="nothing to remove") == ["nothing to remove"]
+    assert shown(outcome="not known") == ["running"]
+    assert shown(outcome="gone") == []
+    export: Any = page.get(url(account, "removals/export"), {"outcome": "removed"})
+    assert len(b"".join(export.streaming_content).splitlines()) == 2
 
 
 # --- filters

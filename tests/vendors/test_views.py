@@ -124,6 +124,13 @@ def test_every_fault_of_a_form_is_told_at_once_at_its_field(box: Sandbox, logged
     assert '<details class="fold" open>' in answer.content.decode()
 
 
+def test_a_vendor_of_several_regions_offers_their_addresses(logged_in: LoggedIn, manager: User) -> None:
+    page = logged_in(manager).get("/vendor-accounts/new?vendor=synerise").content.decode()
+    assert 'list="base_url_offered"' in page
+    for address, region in connector_class("synerise").base_urls:
+        assert f'<option value="{address}">{region}</option>' in page
+
+
 def test_switching_the_vendor_brings_its_form_alone(logged_in: LoggedIn, manager: User) -> None:
     answer = logged_in(manager).get("/vendor-accounts/new", {"vendor": "synerise"}, headers=HTMX)
     page = answer.content.decode()

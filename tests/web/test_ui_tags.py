@@ -213,6 +213,11 @@ class TestBalance:
         assert spans[1][1] == 0
         assert sum(width for _, width in spans) == 1000
 
+    def test_one_is_not_told_in_the_plural(self) -> None:
+        html = render('{% balance_line 3 "rows" members=2 duplicates=1 rejected=0 %}')
+        assert re.search(r">1</span> duplicate<", html)
+        assert re.search(r">2</span> members<", html)
+
     def test_an_empty_total_has_an_empty_bar(self) -> None:
         assert "<rect" not in render('{% balance_line 0 "rows" members=0 %}')
 

@@ -33,6 +33,7 @@ Fault switches, each `mediarithmics.<name>`; a value like `2x` counts down:
     waiting scheduled      a job begins as WAITING_DEPENDENT_JOB, SCHEDULED
     not_responding unknown_word   in mid-run it shows EXECUTOR_NOT_RESPONDING, or a word nobody knows
     success failed lost canceled  it ends as SUCCESS, FAILED, LOST, CANCELED
+    half_done              the share of its lines that a job works before it ends as FAILED or LOST (0)
     partial all_fail       `partial_lines` (1) of its good lines, or all of them, are counted as failed
     tasks                  `null` or `text`: the form of the task counters
 """

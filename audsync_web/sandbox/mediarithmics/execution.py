@@ -111,11 +111,12 @@ class Machine:
                 execution.status = "FAILED"
 
     def _finish(self, datamart: Datamart, execution: Execution) -> None:
-        """Count, and write the error file; a job that did not succeed does nothing."""
+        """Count, and write the error file; a job that did not succeed does nothing, or `half_done` of its lines."""
         if execution.success or execution.failure:
             return
         if execution.status not in {"SUCCEEDED", "SUCCESS"}:
-            execution.commands = []
+            share = self._number("half_done", 0.0) if execution.status in {"FAILED", "LOST"} else 0.0
+            execution.commands = execution.commands[: int(len(execution.commands) * share)]
             if execution.status != "FAILED":
                 execution.bad = []
         if self._faults.on("mediarithmics.delete_absent_fails"):

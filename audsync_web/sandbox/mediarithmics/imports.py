@@ -39,6 +39,8 @@ class ImportCalls:
         datamart = self.world.datamart(grant, dm)
         values = json_object(request)
         values = _checked_import(request, values)
+        if any(other.values["name"] == values["name"] for other in datamart.imports.values()):
+            request.violate("two imports under one name")
         found = Import(self.world.next_id(), dm, values)
         datamart.imports[found.id] = found
         return one(self.world.more(found.shown()))
@@ -113,6 +115,8 @@ class ImportCalls:
             request.violate("an execution of this datamart has not ended")
         if len(found.executions) >= MOST_EXECUTIONS:
             request.violate("more than 200 executions in one import")
+        if found.answer_lost:
+            request.violate("a file after a lost answer without a look at the executions")
         if request.length is None:
             request.violate("body without Content-Length")
 
@@ -126,7 +130,8 @@ class ImportCalls:
         )
 
     def list_executions(self, request: Request, grant: Grant, dm: str, imp: str) -> Response:
-        executions = list(self._import(grant, dm, imp).executions)
+        found = self._import(grant, dm, imp)
+        found.answer_lost, executions = False, list(found.executions)
         if self.world.take("hide_executions"):
             executions = []
         if not self.world.on("oldest_first"):

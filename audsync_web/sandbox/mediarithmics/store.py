@@ -71,6 +71,8 @@ class Import:
     datamart_id: str
     values: dict[str, Any]
     executions: list[Execution] = field(default_factory=list)
+    answer_lost: bool = False
+    """The answer to a posted file never arrived, and nobody has listed the executions since."""
 
     def shown(self) -> dict[str, Any]:
         """The import as M1 to M3 answer it."""

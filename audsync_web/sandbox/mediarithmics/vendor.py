@@ -42,7 +42,10 @@ class MediarithmicsSandbox(VendorSandbox):
             with nullcontext() if call == "m4" else self.lock:
                 self.world.advance()
                 response = handler(request, grant, **values)
-            return self._fault_after(call, response)
+            answer = self._fault_after(call, response)
+            if call == "m4" and (answer.drop or answer is not response):
+                self.world.datamarts[values["dm"]].imports[values["imp"]].answer_lost = True
+            return answer
         except Refused as refusal:
             return refusal.response(self._retry_after(refusal.status))
 

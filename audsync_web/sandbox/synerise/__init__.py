@@ -15,9 +15,10 @@ Faults, each `synerise.<name>`:
 - `tags_mode`: `replace` (default) or `append`, what `tags` in a batch does
 - `apply_seconds`: delay until a batch shows (default 0.25) · `ignore_batches`: taken and never applied
 - `refuse_rows`: indexes by comma that each batch refuses · `array_status`: status of that answer (default 207)
-- `batch_too_large`: 413 · `batch_refused`: 400 without row detail
+- `batch_too_large`: 413 · `batch_refused`: 400 (or `refusal_status`) without row detail
 - `non_unique_email`: e-mail is no identifier · `tag_cache_seconds`: a deleted tag lives on so long (default 2)
 - `materialisation_seconds` (default 86400) · `export_seconds` (default 7200): life of snapshots
+- `list_cap`: no page of a list is longer, and its `limit` says so
 - `estimate_off_by`: added to an export's estimated count · `unconfirmed_absent`: paths marked unconfirmed are 404
 - `extra_fields`: every JSON answer holds fields that nobody knows
 
@@ -53,6 +54,8 @@ DEMO_SETTINGS: dict[str, Any] = {
     "unconfirmedEndpoints": True,
 }
 
+MOST_CALLS = 2
+
 __all__ = [
     "DEMO_CREDENTIALS",
     "DEMO_PROFILE_KEY",
@@ -78,6 +81,7 @@ class SyneriseSandbox(VendorSandbox):
         self._quiet_until: datetime | None = None
         self._counter = threading.Lock()
         self._batches_running = 0
+        self._running = 0
 
     # --- what tests look at
 
@@ -173,16 +177,20 @@ class SyneriseSandbox(VendorSandbox):
 
     @contextmanager
     def _counting(self, operation: Operation, request: Request) -> Iterator[None]:
-        """Note batches that run at the same time: a client keeps one in flight."""
+        """Note what runs at the same time: a client keeps one batch, and two calls in all, in flight."""
         counted = operation.effect == "batch"
         with self._counter:
+            self._running += 1
             self._batches_running += counted
             if counted and self._batches_running > 1:
                 request.violate("two batches in flight")
+            if self._running > MOST_CALLS:
+                request.violate(f"{self._running} calls in flight")
         try:
             yield
         finally:
             with self._counter:
+                self._running -= 1
                 self._batches_running -= counted
 
     def _answer(self, operation: Operation, values: dict[str, str], request: Request) -> Response:

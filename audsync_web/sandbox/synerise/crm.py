@@ -11,6 +11,7 @@ from typing import Any
 from audsync_web.sandbox.framework import Response
 
 from .frame import Call, Operation, analytics_refused, refused
+from .profiles import CLIENT_BYTES
 from .world import Segmentation, Snapshot
 
 MOST_EVENTS = 1000
@@ -87,7 +88,7 @@ def _page(call: Call) -> tuple[int, int]:
     limit, offset = call.whole("limit", 25), call.whole("offset", 0)
     if limit > CLIENT_PAGE:
         call.request.violate(f"limit {limit} on a CRM list, whose maximum is not known")
-    return limit, offset
+    return min(limit, int(call.number("list_cap", limit))), offset
 
 
 # --- snapshots
@@ -164,6 +165,8 @@ def events(call: Call) -> Response:
     items = call.body
     if not isinstance(items, list) or not items or len(items) > MOST_EVENTS:
         raise refused(400, f"1 to {MOST_EVENTS} events are needed")
+    if call.size > CLIENT_BYTES:
+        call.request.violate(f"{call.size} bytes in one event batch, over the client's own bound")
     checked = [_checked_event(call, item) for item in items]
     if len({next(iter(item["client"])) for item in checked}) > 1:
         call.request.violate("mixed identifier types in an event batch")
@@ -201,11 +204,15 @@ def _event_fault(item: Any) -> str:
 
 
 def _store_event(call: Call, item: dict[str, Any]) -> None:
-    keys = ("eventSalt", "time", "client", "action")
-    for held in call.workspace.events if item.get("eventSalt") else ():
-        if all(held.get(key) == item.get(key) for key in keys):
-            held.update(item)
-            return
+    salt = item.get("eventSalt")
+    held = call.workspace.salted.get(salt) if salt else None
+    if held is not None and all(held.get(key) == item.get(key) for key in ("time", "client", "action")):
+        held.update(item)
+        return
+    if held is not None:
+        call.request.violate("an event's salt is used for another event")
+    if salt:
+        call.workspace.salted[salt] = item
     call.workspace.events.append(item)
 
 

@@ -64,7 +64,7 @@ def batch(call: Call) -> Response:
         call.request.violate(f"{len(items)} items in one batch")
         raise refused(400, f"More than {MOST_ITEMS} items")
     if call.on("batch_refused"):
-        raise refused(400, "The request was rejected")
+        raise refused(int(call.number("refusal_status", 400)), "The request was rejected")
     _note_rules(call, items)
     forced = {int(text) for text in call.faults.get("synerise.refuse_rows").split(",") if text.strip().isdigit()}
     faults = []

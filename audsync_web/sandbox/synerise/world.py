@@ -124,6 +124,7 @@ class Workspace:
         self.materialisations: dict[int, Snapshot] = {}
         self.exports: dict[int, Snapshot] = {}
         self.events: deque[dict[str, Any]] = deque(maxlen=50_000)
+        self.salted: dict[str, dict[str, Any]] = {}
         self.revision = 0
         self._last_profile = 500
         self._last_id = 9000

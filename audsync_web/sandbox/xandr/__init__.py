@@ -23,6 +23,7 @@ Faults and switches, each `xandr.<name>` (counted ones take `2x`):
 - `upload_url`: what step 1 gives instead of an address of its own · `wrong_job_id`: step 2 names another job
 - `upload_minutes`: how long the next uploads seem to take · `file_too_large`, `hourly_byte_limit`,
   `daily_byte_limit`, `hourly_num_lines_limit`, `daily_num_lines_limit`: step 2 refuses with that error
+- `most_file_bytes`: the largest file on the wire (500,000,000) · `upload_code`: step 2 refuses with this code
 - `most_waiting`: jobs that may wait (200)
 - `stuck`: `validating` or `processing`, never left · `fails_uploading`, `fails_validating`, `fails_processing`: jobs
   that end in `error`, the last one with half of the file applied; `error_code` gives their code
@@ -108,11 +109,17 @@ class XandrSandbox(VendorSandbox):
         service = "segment-upload" if "segment-upload" in pieces else pieces[0]
         call = CALLS.get((service, request.method), "read")
         if self.fault(f"drop_before_{call}"):
+            if call == "upload":
+                self.upload_host.lose(request)
             raise DropConnection
         response = self._trouble() or self._route(request, service, pieces)
-        if self.fault(f"drop_after_{call}"):
+        drops = self.fault(f"drop_after_{call}")
+        fails = not drops and self.fault(f"fails_after_{call}")
+        if call == "upload" and (drops or fails):
+            self.upload_host.lose(request)
+        if drops:
             response.drop = True
-        elif self.fault(f"fails_after_{call}"):
+        elif fails:
             return Response.of({"response": {"error_id": "SYSTEM", "error": "internal error"}}, 500)
         return response
 
@@ -169,6 +176,8 @@ class XandrSandbox(VendorSandbox):
         if len(pieces) > 1:
             raise Refused("SYNTAX", f"Invalid path {request.path}", status=404)
         # On the Console the token alone tells the member of a read or change.
+        if request.method == "PUT" and request.one("member_id"):
+            request.violate("a change that names the member moves an advertiser's segment")
         named = request.one("member_id") or str(min(self._members(username)))
         member = self._member(named, username)
         given = request.one("id")

@@ -49,7 +49,10 @@ class BatchService:
         if waiting >= self.world.number("most_waiting", MOST_WAITING):
             request.violate("a new job while the most allowed are waiting")
             raise Refused(WAITING_ERROR, "too many jobs are waiting to be processed")
+        if any(held.answer_lost for held in self._jobs_of(member_id)):
+            request.violate("a new job after a broken upload whose phase nobody has asked for")
         for held in self._jobs_of(member_id):
+            held.answer_lost = False
             held.superseded = held.superseded or not held.used
         job = self._new_job(member_id, now)
         shown = {
@@ -156,6 +159,7 @@ class BatchService:
         found = [job for job in recent if job.job_id == request.one("job_id")]
         if not found:
             return self._unknown()
+        found[0].answer_lost = False
         row = self.shown(found[0], now)
         return self._answer(count=1, batch_segment_upload_job=[row] if self.world.impbus else row)
 

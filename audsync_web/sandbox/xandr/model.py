@@ -143,6 +143,8 @@ class Job:
     fails_in: str = ""
     error_code: str | int | None = None
     error_log: str | None = None
+    answer_lost: bool = False
+    """Its upload broke off, and nobody has asked for its phase since."""
     wire_bytes: int = 0
     lines: int = 0
     sha256: str = ""

@@ -52,6 +52,12 @@ class UploadHost:
         self._last_upload: dict[int, datetime] = {}
         self._used: Counter[tuple[int, str, str]] = Counter()
 
+    def lose(self, request: Request) -> None:
+        """The answer to this upload will not arrive."""
+        job = self.batch.by_secret.get(request.segments()[-1])
+        if job is not None:
+            job.answer_lost = True
+
     def receive(self, request: Request) -> Response:
         """`POST <upload_url>`: take the file and start its way."""
         job = self.batch.by_secret.get(request.segments()[-1])
@@ -126,16 +132,18 @@ class UploadHost:
 
     def _store(self, request: Request, job: Job, file: BinaryIO) -> None:
         digest, started = hashlib.sha256(), self.world.now()
+        most = min(MOST_FILE_BYTES, self.world.number("most_file_bytes", MOST_FILE_BYTES))
         try:
             for block in request.blocks():
                 if self.world.take("drop_during_upload"):
                     raise DropConnection
                 digest.update(block)
                 file.write(block)
-                if request.received > MOST_FILE_BYTES:
+                if request.received > most:
                     raise UploadRefused("FILESIZE_LIMIT_EXCEEDED", FILE_TOO_LARGE)
         except (ConnectionError, DropConnection):
             self.batch.break_off(job)
+            job.answer_lost = True
             raise
         minutes = (self.world.now() - started).total_seconds() / 60
         if max(minutes, self.world.number("upload_minutes", 0)) > UPLOAD_MINUTES:
@@ -145,6 +153,8 @@ class UploadHost:
     def _refuse_by_switch(self) -> None:
         if self.world.take("file_too_large"):
             raise UploadRefused("FILESIZE_LIMIT_EXCEEDED", FILE_TOO_LARGE)
+        if code := self.world.text("upload_code"):
+            raise UploadRefused(code, "refused by a switch", status=400)
         for limit, _, _, text in QUOTAS:
             if self.world.take(limit):
                 raise UploadRefused("RATE_LIMIT_EXCEEDED", text)

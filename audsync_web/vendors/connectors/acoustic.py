@@ -6,16 +6,27 @@ Reads like the spec: keys (section 2), filters (4), identities (5), limits (6). 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from .base import AccountCheck, Capabilities, Connector, Services
 from .client import Reply, VendorClient
-from .errors import MAX_VENDOR_TEXT, ConnectorError, InvalidConfiguration, NotSupported, Permanent, UnknownOutcome
+from .errors import (
+    MAX_VENDOR_TEXT,
+    ConnectorError,
+    InvalidConfiguration,
+    NotSupported,
+    Permanent,
+    Transient,
+    UnknownOutcome,
+)
 from .fields import AccountConfig, Field, credential, fingerprint, pacing_fields
-from .identity import Identity, IdentityConnector, IdentityEntry, IdentityFilter
+from .identifiers import KINDS, kind_of_header
+from .identity import LONGEST_NAME, Identity, IdentityConnector, IdentityEntry, IdentityFilter
 
 FILTERS = "/v1/identityfilters"
 ONE_FILTER = "/v1/identityfilters/{name}"
@@ -27,7 +38,11 @@ NOT_FOUND = (400, 404)
 LIST_AGE = timedelta(minutes=1)
 COUNT = re.compile(r"(\d+)\D*$")
 NO_ONE = "audsync-check@example.invalid"
+USUAL_NAMES = ["email=email", "phone=phone"]
 LONGEST_PAUSE = 60.0
+FIRST_PAUSE = 1.0
+PATIENCE = 5.0
+"""Seconds that a look waits for Exchange to come back: its caller waits, too. Jobs look again later by themselves."""
 
 BOTH_FALSE = (
     "A filter must hide the identifier from every destination, from this endpoint, or both: with both off it would "
@@ -54,6 +69,14 @@ class AcousticConnector(Connector, IdentityConnector):
             help="Filters and the look-up by x1Id need an endpoint's key.",
         ),
         Field("endpointId", "Endpoint id", help="Needed with the account's key; an endpoint's key names its own."),
+        Field(
+            "identifierNames",
+            "Names of identifiers",
+            "list",
+            default=USUAL_NAMES,
+            help="How Exchange calls our kinds, as kind=name, exactly as they were registered there. One person "
+            f"is looked for and erased by these. A kind may have several. Kinds: {', '.join(KINDS)}.",
+        ),
         *pacing_fields(poll_first=60, poll_max=900, requests_per_second=2),
     )
 
@@ -87,13 +110,27 @@ class AcousticConnector(Connector, IdentityConnector):
     @classmethod
     def validate(cls, config: AccountConfig) -> None:
         """An account-level key needs the endpoint's id in each identity call (section 2.1)."""
+        errors = {}
         if config.settings["keyLevel"] == "account" and not config.settings["endpointId"]:
-            raise InvalidConfiguration({"endpointId": "is needed with an account-level key"})
+            errors["endpointId"] = "is needed with an account-level key"
+        if wrong := [pair for pair in config.settings["identifierNames"] or () if not _is_name_of_kind(pair)]:
+            errors["identifierNames"] = f"must be pairs of kind=name; this is none: {wrong[0][:60]}"
+        if errors:
+            raise InvalidConfiguration(errors)
 
     @property
     def offers_filters(self) -> bool:
         """The key is the endpoint selector of filters, so an account-level key has none (section 2.1)."""
         return bool(self.config.settings["keyLevel"] == "endpoint")
+
+    @property
+    def identifier_names(self) -> Mapping[str, Sequence[str]]:
+        """Exchange knows identifiers by the names that they were registered under, which only the company knows."""
+        found: dict[str, list[str]] = {}
+        for pair in self.config.settings.get("identifierNames", USUAL_NAMES) or ():
+            kind, _, name = pair.partition("=")
+            found.setdefault(kind.strip(), []).append(name.strip())
+        return found
 
     def check(self) -> AccountCheck:
         """List the filters; with an account-level key look up an identifier that nobody has."""
@@ -117,16 +154,20 @@ class AcousticConnector(Connector, IdentityConnector):
             return self._filters[1]
         self._need_endpoint_key()
         with self._explained():
-            reply = self._client.read("GET", FILTERS, headers=self._headers)
-        filters = tuple(_filter(row) for row in _objects(reply))
+            reply = self._look(FILTERS)
+        filters = tuple(self._told_kind(_filter(row)) for row in _objects(reply))
         self._filters = (now, filters)
         return filters
+
+    def _told_kind(self, held: IdentityFilter) -> IdentityFilter:
+        kinds = (kind for kind, names in self.identifier_names.items() if held.identifier_name in names)
+        return replace(held, kind=next(kinds, kind_of_header(held.identifier_name) or ""))
 
     def find_filter(self, name: str) -> IdentityFilter | None:
         """`GET /v1/identityfilters/{name}`; 400 says that there is none (section 8, rule 5)."""
         self._need_endpoint_key()
         with self._explained():
-            reply = self._client.read("GET", ONE_FILTER, values={"name": name}, headers=self._headers, accept=NOT_FOUND)
+            reply = self._look(ONE_FILTER, values={"name": name}, accept=NOT_FOUND)
         rows = [_filter(row) for row in _objects(reply)] if reply.ok else []
         return next((held for held in rows if held.identifier_name == name), None)
 
@@ -168,7 +209,7 @@ class AcousticConnector(Connector, IdentityConnector):
         self._filters = None
         try:
             with self._explained():
-                self._client.effect(method, path, headers=self._headers, **call)
+                self._act(method, path, **call)
         except UnknownOutcome as lost:
             lost.next_step = "Exchange does not show the change yet. Look at the list again before repeating it."
             return lost
@@ -180,27 +221,21 @@ class AcousticConnector(Connector, IdentityConnector):
         """`GET /v1/identity/{x1Id}`, with an endpoint-level key only; 400, 404 and `[]` mean not found."""
         self._need_endpoint_key()
         with self._explained(x1_id):
-            reply = self._client.read(
-                "GET", ONE_IDENTITY, values={"x1_id": x1_id}, headers=self._headers, accept=NOT_FOUND
-            )
+            reply = self._look(ONE_IDENTITY, values={"x1_id": x1_id}, accept=NOT_FOUND)
         found = [_identity(row) for row in _objects(reply)] if reply.ok else []
         return next((one for one in found if one.x1_id == x1_id), found[0] if found else None)
 
     def x1ids_of(self, name: str, value: str) -> Sequence[Identity]:
         """`GET /v1/identity?{name}={value}`; the query parameter's name is the identifier's name (section 5.2)."""
         with self._explained(value):
-            reply = self._client.read(
-                "GET", IDENTITY, params=self._pair(name, value), headers=self._headers, accept=NOT_FOUND
-            )
+            reply = self._look(IDENTITY, params=self._pair(name, value), accept=NOT_FOUND)
         return [_identity(row) for row in _objects(reply)] if reply.ok else []
 
     def remove_identity(self, name: str, value: str) -> int | None:
         """`DELETE /v1/identity?{name}={value}`: everywhere, without undo, sent once (section 5.3)."""
         try:
             with self._explained(value):
-                reply = self._client.effect(
-                    "DELETE", IDENTITY, params=self._pair(name, value), headers=self._headers, accept=(404,)
-                )
+                reply = self._act("DELETE", IDENTITY, params=self._pair(name, value), accept=(404,))
         except UnknownOutcome as lost:
             lost.next_step = "Look the identifier up first; remove it again only if it is still there."
             raise
@@ -213,7 +248,7 @@ class AcousticConnector(Connector, IdentityConnector):
         """The one pair of an identity query, with the endpoint's id where the key does not name one."""
         if not name or not value:
             raise Permanent("An identifier's name and value are both needed.", code="identifier_incomplete")
-        if name == "endpointId" or any(letter in name for letter in "{}"):
+        if not _is_askable(name):
             raise Permanent("Exchange cannot be asked for an identifier of that name.", code="identifier_name_refused")
         return {name: value} if self.offers_filters else {name: value, "endpointId": self._endpoint_id}
 
@@ -235,6 +270,29 @@ class AcousticConnector(Connector, IdentityConnector):
                 next_step="Connect the endpoint with its own key.",
             )
 
+    def _look(self, path: str, **call: Any) -> Reply:
+        """A GET, again after growing pauses while Exchange fails or asks to slow down (sections 6 and 8, rule 11)."""
+        pause, left = FIRST_PAUSE, min(PATIENCE, (self.services.answer_within or 2 * PATIENCE) / 2)
+        while True:
+            try:
+                with self._alone():
+                    return self._client.read("GET", path, headers=self._headers, **call)
+            except Transient as error:
+                wait = max(pause, error.retry_after or 0.0)
+                if wait > left:
+                    raise
+            time.sleep(wait)
+            pause, left = 2 * pause, left - wait
+
+    def _act(self, method: str, path: str, **call: Any) -> Reply:
+        """A call that changes something: sent once."""
+        with self._alone():
+            return self._client.effect(method, path, headers=self._headers, **call)
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """One request in flight (section 6)."""
+        return self.services.pacer.inside(f"{self.quota_scope}:call", places=1)
+
     def _pace(self, _method: str) -> None:
         per_second = float(self.config.settings["requestsPerSecond"])
         self.services.pacer.take(f"{self.quota_scope}:requests", per_second=per_second)
@@ -254,6 +312,16 @@ class AcousticConnector(Connector, IdentityConnector):
             if error.status == 403:
                 error.next_step = "Check the key's level, and the endpoint id where the account's key is used."
             raise
+
+
+def _is_askable(name: str) -> bool:
+    """Whether an identifier can be asked for: its name becomes that of a query parameter (section 5.2)."""
+    return name != "endpointId" and not any(letter in name for letter in "{}")
+
+
+def _is_name_of_kind(pair: str) -> bool:
+    kind, _, name = (part.strip() for part in pair.partition("="))
+    return kind in KINDS and 0 < len(name) <= LONGEST_NAME and _is_askable(name)
 
 
 def _objects(reply: Reply) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ hands to a `Journal`, which stores the intent before an effectful call and the o
 
 from __future__ import annotations
 
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import ClassVar
 
 from .errors import NotSupported
 from .fields import AccountConfig, Field
-from .formats import LineFormat, PartRules
+from .formats import Encoding, LineFormat, PartRules
 from .identifiers import KINDS, IdentifierRule
 from .shapes import (
     LEAVE,
@@ -52,6 +53,7 @@ from .shapes import (
     Tokens,
     Totals,
 )
+from .steps import Steps
 
 __all__ = [
     "LEAVE",
@@ -86,6 +88,7 @@ __all__ = [
     "SegmentSpec",
     "SegmentState",
     "Services",
+    "Steps",
     "Token",
     "Tokens",
     "Totals",
@@ -100,9 +103,16 @@ class Connector(ABC):
     label: ClassVar[str]
     default_base_url: ClassVar[str] = ""
     """Shown in the form; empty where the vendor assigns one per customer."""
+    base_urls: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Addresses that the form offers, with their names, where the vendor has several; any other may be typed."""
     capabilities: ClassVar[Capabilities]
     identifier_rules: ClassVar[Mapping[str, IdentifierRule]]
     """Identifier kinds the account can be fed with, each with the vendor's rule (often `KINDS[kind].rule`)."""
+    identifier_encoding: ClassVar[Encoding] = "utf-8"
+    """An identifier that it cannot express is held at planning; what `line_format` writes."""
+    renewed_by: ClassVar[str] = ""
+    """The release choice that deletes a remote segment whose place a new one has taken, under the destination's option
+    `version`; empty where remote segments are never renewed."""
     fields: ClassVar[tuple[Field, ...]]
     destination_fields: ClassVar[tuple[Field, ...]] = ()
     """Options of one destination, in the group `settings`: what `SegmentSpec.options` and `SegmentRef.options` hold."""
@@ -168,6 +178,11 @@ class Connector(ABC):
             return None
         return min(duration_days, self.capabilities.longest_days or duration_days)
 
+    @property
+    def asks_for_neighbours(self) -> bool:
+        """Whether planning tells this account's deliveries which other destinations hold a member."""
+        return self.capabilities.neighbours
+
     def part_rules(self, delivery: DeliveryContext) -> PartRules:
         """How the delivery is cut."""
         raise NotSupported(f"{self.label} holds no members.")
@@ -208,8 +223,21 @@ class Connector(ABC):
         """Ask the vendor to stop a part that it has; answers how it stands afterwards."""
         raise NotSupported(f"{self.label} cannot stop what it has received.")
 
+    @classmethod
+    def has_begun(cls, memory: Mapping[str, object]) -> bool:
+        """Whether a part that waits to be sent again has, by its memory, changed something at the vendor already."""
+        return False
+
     def next_poll(self, waited: float, polls: int) -> float:
-        """Seconds until the next look at a part sent `waited` seconds ago and looked at `polls` times."""
+        """Seconds until the next look at a part sent `waited` seconds ago and looked at `polls` times.
+
+        After the first look with jitter, so that parts sent together are not looked at together for ever.
+        """
+        wait = self.poll_step(polls)
+        return wait if polls == 0 else wait * random.uniform(0.9, 1.0)  # noqa: S311  # spreads looks, hides nothing
+
+    def poll_step(self, polls: int) -> float:
+        """Seconds between look number `polls` and the one before, without jitter: they grow by half each time."""
         first = float(self.config.settings["pollFirstSeconds"])
         longest = float(self.config.settings["pollMaxSeconds"])
         # Bounded, because a float overflows after some 1,700 looks at a job that never ends.

@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Literal
 
 Escape = Literal["none", "json"]
+Encoding = Literal["utf-8", "latin-1"]
 
 
 class Op(IntEnum):
@@ -33,7 +34,8 @@ class LineFormat:
     `wrap(op, held_by)` gives the bytes around an identifier; it is called once for each distinct pair, not once a row.
     `held_by` is a bit mask over the delivery's `neighbours` (other destinations of the account that hold the member),
     0 where the connector did not ask for them. `final_separator` says whether the last line ends with the separator.
-    `encoding` other than UTF-8 turns an identifier that it cannot express into a held row at planning.
+    `encoding` is the connector's `identifier_encoding`: planning has held back what it cannot express. `md5`: the
+    vendor is told the MD5 of the finished part, which takes longer to find than the part to make.
     """
 
     wrap: Callable[[Op, int], Wrap]
@@ -42,8 +44,9 @@ class LineFormat:
     closing: bytes = b""
     final_separator: bool = True
     escape: Escape = "none"
-    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    encoding: Encoding = "utf-8"
     gzip: bool = False
+    md5: bool = False
     content_type: str = "text/csv"
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Case = Literal["keep", "lower"]
+Case = Literal["keep", "lower", "fold"]
 
 MAX_IDENTIFIER_BYTES = 255
 
@@ -20,7 +20,10 @@ UUID_PATTERN = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-
 @dataclass(frozen=True)
 class IdentifierRule:
     """What a value must look like to be taken: RE2 pattern over the whole value (UTF-8), largest size in bytes, letter
-    case to bring it to, and the plain reason shown beside a value that does not fit."""
+    case to bring it to, and the plain reason shown beside a value that does not fit.
+
+    With the case `fold` a value is sent as it is spelt, and two spellings of it are one member.
+    """
 
     pattern: str
     reason: str

@@ -7,14 +7,16 @@ never stand in a log or in one of our URLs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .base import Finding, Level
-from .identifiers import KINDS, kind_of_header
+from .identifiers import KINDS
 
 MOST_IDENTIFIERS = 1000
 NEARLY_FULL = 950
+LONGEST_NAME = 60
+"""Characters of an identifier's name in a setting."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class IdentityFilter:
     """True: taken from sources, passed to no destination at all."""
     subscribe: bool
     """True: taken from sources, not passed to this endpoint."""
+    kind: str = ""
+    """Our kind of identifier that goes by this name, where that is known."""
 
     @property
     def effect(self) -> str:
@@ -68,6 +72,11 @@ class IdentityConnector(ABC):
     @abstractmethod
     def offers_filters(self) -> bool:
         """Whether the account's key may read and write filters and read an x1Id."""
+
+    @property
+    @abstractmethod
+    def identifier_names(self) -> Mapping[str, Sequence[str]]:
+        """The names under which the vendor knows our kinds of identifier; without one a kind cannot be asked for."""
 
     @abstractmethod
     def list_filters(self, *, fresh: bool = False) -> Sequence[IdentityFilter]:
@@ -113,5 +122,5 @@ def filter_findings(filters: Iterable[IdentityFilter], kind: str) -> list[Findin
             "Change or remove the filter if Exchange must pass these identifiers on.",
         )
         for held in filters
-        if kind_of_header(held.identifier_name) == kind
+        if held.kind == kind
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -127,7 +128,7 @@ class DeliveryContext:
     ends_at: datetime | None
     """When a member added now ends at the vendor; None where members do not end."""
     neighbours: Sequence[str] = ()
-    """Remote ids of the account's other destinations, in the order of the `held_by` bits."""
+    """Remote ids of the account's other destinations, in the order of the `held_by` bits; empty where one is gone."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """What `Journal.settle(delivery=…)` stored for this delivery."""
 
@@ -141,6 +142,8 @@ class Totals:
     renewed: int
     removes: int
     unchanged: int
+    before: int | None = None
+    """Members that the vendor has now; None where nobody counted."""
 
     @property
     def sent(self) -> int:
@@ -183,9 +186,6 @@ class PartPayload(Protocol):
 
     @property
     def md5(self) -> str: ...
-
-    @property
-    def sha256(self) -> str: ...
 
     @property
     def memory(self) -> Mapping[str, Any]: ...
@@ -249,6 +249,8 @@ class RemoteState:
     resend: bool = False
     """On a final status that is not SUCCEEDED: sending the same part once more is harmless and may mend it, so the
     engine sends it again before it settles. The connector sets it at most once a part."""
+    perhaps: bool = False
+    """On FAILED: some of it may have been done all the same, so that nobody knows who of the part is at the vendor."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """Merged into the part's memory, and given back with it at the next look."""
 
@@ -393,11 +395,9 @@ class Tokens(Protocol):
 
     def current(self, key: str) -> str | None:
         """The stored token that is not due for renewal, or None."""
-        ...
 
     def renew(self, key: str, stale: str | None, login: LoginCall) -> str:
         """A token other than `stale`: another worker's if one was stored meanwhile, else `login`'s, behind a lock."""
-        ...
 
     def forget(self, key: str) -> None: ...
 
@@ -419,14 +419,15 @@ class Pacer(Protocol):
 
     def take(self, key: str, *, per_second: float, burst: int = 1) -> None:
         """Take one request's place: sleeps briefly, or raises `NotYet` when the wait is long."""
-        ...
 
     def pause(self, key: str, seconds: float, reason: str) -> None:
         """Let nobody pass `key` for so long (a Retry-After, a quota)."""
-        ...
 
     def check(self, key: str) -> None:
         """Raise `NotYet` when `key` is paused."""
+
+    def inside(self, key: str, *, places: int) -> AbstractContextManager[None]:
+        """One of `places` calls that may be under way at a time: waits briefly, or raises `NotYet`."""
         ...
 
 

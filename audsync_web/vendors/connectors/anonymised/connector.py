@@ -46,6 +46,7 @@ from audsync_web.vendors.connectors.errors import NotSupported, Permanent, TooLa
 from audsync_web.vendors.connectors.fields import AccountConfig, Field, credential, pacing_fields
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules, Wrap
 from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
+from audsync_web.vendors.connectors.reading import utc_moment
 
 from . import wire
 from .session import Session
@@ -182,7 +183,7 @@ class AnonymisedConnector(Connector):
     def line_format(self, delivery: DeliveryContext) -> LineFormat:
         """Header, one id a line, UTF-8, LF, no mark, no quoting (rule 8)."""
         bare = Wrap(b"", b"")
-        return LineFormat(wrap=lambda op, held_by: bare, opening=HEADER, content_type="text/csv")
+        return LineFormat(wrap=lambda op, held_by: bare, opening=HEADER, md5=True)
 
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:
         """Whether the vendor still knows the segment, and whether an upload of it is running."""
@@ -207,7 +208,7 @@ class AnonymisedConnector(Connector):
         size = len(HEADER) + round(totals.members * (mean_bytes + 1))
         calls = 4  # the upload, two looks at it, and the active membership
         seconds = calls / float(settings["requestsPerSecond"]) + size / UPLOAD_BYTES_PER_SECOND
-        seconds += sum(self.next_poll(0.0, polls) for polls in range(2))
+        seconds += sum(self.poll_step(polls) for polls in range(2))
         limit = int(settings["maxUploadBytes"])
         notes = ["Anonymised is sent the whole list each time."]
         if size > limit:
@@ -331,7 +332,8 @@ class AnonymisedConnector(Connector):
             when = {"activatedAt": activated.isoformat()} if activated else {}
             return ConfirmationState(Confirmation.CONFIRMED, "Live at Anonymised.", memory=when)
         if not delivery.segment.published:
-            return ConfirmationState(Confirmation.CONFIRMED, "Loaded; goes live when the segment is published.")
+            text = "Loaded before the segment was published; publishing makes it live."
+            return ConfirmationState(Confirmation.CONFIRMED, text)
         waited = self.services.clock.now() - since
         if waited < ACTIVATION:
             return ConfirmationState(
@@ -386,10 +388,12 @@ class AnonymisedConnector(Connector):
         if reply.status == 404:
             return None, None
         answer = reply.object()
-        upload_id = answer.get("activeMembershipUploadId")
-        if not isinstance(upload_id, str):
+        upload_id = answer.get("activeMembershipUploadId", "")
+        if upload_id is None:
+            return None, None
+        if not isinstance(upload_id, str) or not upload_id:
             raise _unreadable()
-        return upload_id[: wire.LONGEST_WORD], wire.moment(answer.get("createdAt"))
+        return upload_id[: wire.LONGEST_WORD], utc_moment(answer.get("createdAt"))
 
 
 _SMALLER = "Ask Anonymised for a higher limit, or spread the audience over several segments."

@@ -110,7 +110,7 @@ class Session:
         return Token(self._mark + token, max(end - RENEW_EARLY, now + (end - now) / 2))
 
     def _pace(self, _method: str) -> None:
-        self._services.pacer.take(self._scope, per_second=float(self._config.settings["requestsPerSecond"]), burst=2)
+        self._services.pacer.take(self._scope, per_second=float(self._config.settings["requestsPerSecond"]))
 
     def _throttled(self, seconds: float) -> None:
         self._services.pacer.pause(self._scope, seconds, "Anonymised asks us to slow down.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, RemoteState, RemoteStatus, SegmentState
+from audsync_web.vendors.connectors.reading import utc_moment, whole
 
 LONGEST_WORD = 60
 LONGEST_TEXT = 500
@@ -48,12 +49,12 @@ class UploadObject:
         return cls(
             _text(value.get("id")),
             _text(value.get("status"), LONGEST_WORD),
-            _whole(value.get("uploadedBytes")),
-            _whole(value.get("recordsCount")),
+            whole(value.get("uploadedBytes")),
+            whole(value.get("recordsCount")),
             _text(value.get("fileMD5")).lower(),
             _text(value.get("details"), LONGEST_TEXT) or None,
-            moment(value.get("createdAt")),
-            moment(value.get("updatedAt")),
+            utc_moment(value.get("createdAt")),
+            utc_moment(value.get("updatedAt")),
         )
 
     @property
@@ -103,8 +104,8 @@ class UploadObject:
 
 def segment(value: Mapping[str, Any]) -> RemoteSegment | None:
     """The segment in an answer; None when it holds no usable id. Only `id` and `status` are ever needed."""
-    remote_id = value.get("id")
-    if isinstance(remote_id, bool) or not isinstance(remote_id, int):
+    remote_id = whole(value.get("id"))
+    if remote_id is None or remote_id < 0:
         return None
     word = _text(value.get("status"), LONGEST_WORD)
     return RemoteSegment(
@@ -114,27 +115,12 @@ def segment(value: Mapping[str, Any]) -> RemoteSegment | None:
         _text(value.get("name"), LONGEST_TEXT),
         _text(value.get("publicName"), LONGEST_TEXT),
         _text(value.get("externalId"), LONGEST_WORD),
-        _whole(value.get("size")),
-        moment(value.get("createdAt")),
+        whole(value.get("size")),
+        utc_moment(value.get("createdAt")),
     )
-
-
-def moment(value: Any) -> datetime | None:
-    """An RFC 3339 time, with any number of fraction digits, in UTC; None when it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _text(value: Any, longest: int = LONGEST_TEXT) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     return str(value)[:longest]
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

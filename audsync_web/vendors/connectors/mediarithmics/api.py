@@ -14,6 +14,7 @@ from audsync_web.vendors.connectors.base import Services
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.fields import AccountConfig
+from audsync_web.vendors.connectors.reading import whole
 
 FILE_TIMEOUT = 300.0
 """Seconds that the answer to a posted file may take: the vendor checks a file before it answers (spec section 6)."""
@@ -47,6 +48,7 @@ class Api:
             throttled=lambda seconds: services.pacer.pause(pace_key, seconds, "mediarithmics asked to slow down."),
             describe=_said,
             refer=_reference,
+            secrets=(self._token,),
         )
 
     @property
@@ -72,8 +74,8 @@ class Api:
                 return  # a list that knows no paging gives its first page for ever
             yield from (item for item in items if isinstance(item, dict))
             first, before = first + len(items), items
-            total = integer(reply.object().get("total"))
-            size = min(asked, integer(reply.object().get("max_results")) or asked)
+            total = whole(reply.object().get("total"))
+            size = min(asked, whole(reply.object().get("max_results")) or asked)
             if not items or (total is not None and first >= total) or (total is None and len(items) < size):
                 return
 
@@ -96,7 +98,7 @@ class Api:
             "GET", "/data_file/data", params={"uri": uri}, headers=self._headers, max_bytes=LARGEST_ERROR_FILE
         )
         if reply.object().get("status") == "error":
-            raise _refused(reply)
+            raise _refused(reply, effect=False)
         return reply.body
 
 
@@ -104,7 +106,7 @@ def _unwrapped(reply: Reply, *, effect: bool) -> Any:
     """The payload of a 2xx. `status: error` is a failure all the same, and so is an answer without data."""
     body = reply.object()
     if body.get("status") == "error":
-        raise _refused(reply)
+        raise _refused(reply, effect=effect)
     if body.get("data") is None:
         if effect:
             raise UnknownOutcome("The vendor's answer cannot be read.", code="bad_answer", status=reply.status)
@@ -112,8 +114,10 @@ def _unwrapped(reply: Reply, *, effect: bool) -> Any:
     return body["data"]
 
 
-def _refused(reply: Reply) -> Permanent:
-    return Permanent(
+def _refused(reply: Reply, *, effect: bool) -> Permanent | Transient:
+    """An error behind a 2xx. Its code tells nothing of what would help, and to ask again does no harm; to send does."""
+    family = Permanent if effect else Transient
+    return family(
         "The vendor answered with an error.",
         next_step="Give the vendor's support the reference of the error.",
         vendor_text=_said(reply),
@@ -158,20 +162,9 @@ def identifier(value: Any) -> str:
     return str(value).strip()[:100]
 
 
-def integer(value: Any) -> int | None:
-    """A counter: integer or digits in a text; None when missing, null or something else."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
-        return int(value)
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
-        return int(value)
-    return None
-
-
 def moment(value: Any) -> datetime | None:
     """A time in epoch milliseconds, None when missing or out of any calendar."""
-    millis = integer(value)
+    millis = whole(value)
     try:
         return None if millis is None else datetime.fromtimestamp(millis / 1000, UTC)
     except (OverflowError, OSError, ValueError):

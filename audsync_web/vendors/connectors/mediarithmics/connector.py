@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from audsync_web.vendors.connectors.base import (
@@ -38,6 +38,7 @@ from audsync_web.vendors.connectors.errors import (
     NotSupported,
     Permanent,
     RemoteMissing,
+    Transient,
 )
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules
@@ -52,6 +53,9 @@ from .segments import Segments, remote_segment
 
 ADVISED_LINES = 1000
 """Below this the vendor advises against bulk import (section 7); it does not refuse."""
+
+SEGMENT_FRESH = timedelta(seconds=60)
+"""How long a segment counts as it was read before a file."""
 
 EMPTY = ReleaseChoice("empty", "Remove every member we put in, then leave the segment")
 
@@ -195,7 +199,8 @@ class MediarithmicsConnector(Connector):
     def line_format(self, delivery: DeliveryContext) -> LineFormat:
         """NDJSON; CSV only behind its switch."""
         settings = self.config.settings
-        shape = CommandFormat(delivery, settings["compartmentId"] or "", settings["neverExpires"])
+        now = self.services.clock.now()
+        shape = CommandFormat(delivery, settings["compartmentId"] or "", settings["neverExpires"], now)
         return shape.csv() if settings["experimentalCsv"] else shape.ndjson()
 
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:
@@ -232,14 +237,10 @@ class MediarithmicsConnector(Connector):
             wrap = shape.wrap(op, 0) if lines else None
             size += lines * (len(wrap.prefix) + len(wrap.suffix) + mean_bytes + 1) if wrap else 0
         parts = max(-(-totals.sent // settings["maxPartLines"]), -(-int(size) // settings["maxPartBytes"]))
-        calls = (2 + 4 * parts) if parts else 0
-        waits = parts * (self._first_looks() if parts else 0.0)
+        calls = (1 + 4 * parts) if parts else 0
+        waits = parts * sum(self.poll_step(polls) for polls in range(2))
         seconds = calls / settings["requestsPerSecond"] + waits
         return Estimate(parts, int(size), totals.sent, calls, seconds, ("The vendor names no processing speed.",))
-
-    def _first_looks(self) -> float:
-        first, longest = float(self.config.settings["pollFirstSeconds"]), float(self.config.settings["pollMaxSeconds"])
-        return min(longest, first) + min(longest, first * 1.5)
 
     def gates(self, delivery: DeliveryContext) -> Sequence[Gate]:
         """One execution per data mart until it has ended (M-U32, M-U37)."""
@@ -255,8 +256,8 @@ class MediarithmicsConnector(Connector):
         standing = self._standing(delivery, part)
         if standing is not None:
             return standing
-        self._segments.feedable(delivery.segment.remote_id)
         memory = dict(delivery.memory)
+        self._check_segment(delivery, memory, journal)
         if not memory.get("import_id") or memory.get("import_number") != self._import_number(part):
             self._open_import(delivery, memory, self._import_number(part), journal)
         try:
@@ -281,14 +282,35 @@ class MediarithmicsConnector(Connector):
         ended_badly = state is not None and state.status.is_final and state.status is not RemoteStatus.SUCCEEDED
         return None if ended_badly else state
 
+    def _check_segment(self, delivery: DeliveryContext, memory: dict[str, Any], journal: Journal) -> None:
+        """M10 before a file goes (rule 21). What was read counts for a minute, so that a vendor that turns down one of
+        our calls is not asked the ones before it again and again."""
+        now, seen = self.services.clock.now(), memory.get("segment_seen_at")
+        if seen and now - datetime.fromisoformat(seen) < SEGMENT_FRESH:
+            return
+        self._segments.feedable(delivery.segment.remote_id)
+        memory["segment_seen_at"] = now.isoformat()
+        journal.settle(delivery=memory)
+
     def _open_import(self, delivery: DeliveryContext, memory: dict[str, Any], number: int, journal: Journal) -> None:
-        """M1, after a look by our unique name: an import whose answer was lost is taken up (rule 16)."""
+        """M1; where it was begun before, after a look by our unique name: a lost one is taken up (rule 16)."""
         name = import_name(delivery, number, memory.get("import_renewals", 0))
-        journal.intend("document_import", name=name)
-        content_type = self.line_format(delivery).content_type
-        import_id = self._imports.named(name) or self._imports.create(name, content_type)
+        import_id = self._imports.named(name) if memory.get("import_begun") == name else ""
+        if not import_id:
+            memory["import_begun"] = name
+            journal.settle(delivery=memory)
+            journal.intend("document_import", name=name)
+            import_id = self._created_import(delivery, name, memory, journal)
         memory |= {"import_id": import_id, "import_number": number}
         journal.settle(delivery=memory)
+
+    def _created_import(self, delivery: DeliveryContext, name: str, memory: dict[str, Any], journal: Journal) -> str:
+        try:
+            return self._imports.create(name, self.line_format(delivery).content_type)
+        except Transient:
+            memory["import_begun"] = ""  # turned down: nothing was made, so there is nothing to look for
+            journal.settle(delivery=memory)
+            raise
 
     def _execute(self, delivery: DeliveryContext, part: PartPayload, import_id: str, journal: Journal) -> RemoteState:
         """M4. The intent stands until the answer's state is stored, so that nothing can be lost in between."""
@@ -318,12 +340,8 @@ class MediarithmicsConnector(Connector):
         if found is None:
             details = "The vendor's list does not show this job."
             return RemoteState(RemoteStatus.UNKNOWN, job_id=part.job_id, details=details)
-        return self._imports.with_report(found, self._imports.state(found, part, part.memory, part.job_id))
-
-    def next_poll(self, waited: float, polls: int) -> float:
-        """As the base has it; after the first look with jitter (rule 17)."""
-        wait = super().next_poll(waited, polls)
-        return wait if polls == 0 else wait * random.uniform(0.9, 1.0)  # noqa: S311  # spreads looks, hides nothing
+        state = self._imports.state(found, part, part.memory, part.job_id)
+        return self._imports.with_report(found, state, part.memory)
 
     def cancel_part(self, delivery: DeliveryContext, part: PartRef) -> RemoteState:
         """M6, only while the job waits (M-U25); then read again, because it may have started meanwhile."""

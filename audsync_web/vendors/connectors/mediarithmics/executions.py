@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from audsync_web.vendors.connectors.base import HistoryEntry, PartPayload, PartRef, RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.reading import whole
 
-from .api import cut, identifier, integer, moment, text
+from .api import cut, identifier, moment, text
 
 STATUSES: Mapping[str, RemoteStatus] = {
     "WAITING_DEPENDENT_JOB": RemoteStatus.QUEUED,
@@ -68,14 +69,21 @@ def execution_state(found: Mapping[str, Any], sent: Sent) -> RemoteState:
     `accepted` lines are in, `refused` ones the vendor took and turned down.
     """
     raw = cut(text(found.get("status")), 60)
-    status = STATUSES.get(raw, RemoteStatus.UNKNOWN)
+    status = STATUSES.get(_word(raw), RemoteStatus.UNKNOWN)
     if status is RemoteStatus.SUCCEEDED:
         return _ended_well(found, raw, sent)
     if status is RemoteStatus.STALLED:
         return _stalled(found, raw, sent)
     details, next_step = _trouble(found, raw, status)
     counts = _counts(found) if status.is_final else (None, None)
-    return _state(found, raw, status, counts, details, next_step, _forget_stall(sent))
+    # A job that broke off may have worked some of its lines; which ones, nobody tells.
+    perhaps = status is RemoteStatus.FAILED and (counts[0] != 0 or _word(raw) == "LOST")
+    return _state(found, raw, status, counts, details, next_step, _forget_stall(sent), perhaps=perhaps)
+
+
+def _word(raw: str) -> str:
+    """A status without its spelling; the vendor's own stays beside ours."""
+    return raw.strip().upper()
 
 
 def _ended_well(found: Mapping[str, Any], raw: str, sent: Sent) -> RemoteState:
@@ -86,11 +94,11 @@ def _ended_well(found: Mapping[str, Any], raw: str, sent: Sent) -> RemoteState:
         suspect = f"The vendor counted {success + failure} lines, {sent.lines} were sent."  # M-U26
     if not failure:
         return _state(found, raw, RemoteStatus.SUCCEEDED, (success, failure), None, "", memory, suspect=suspect)
-    if not sent.adds:
-        # M-U21: a DELETE of somebody who is not in the segment may count as a failure, and leaves what was wanted.
-        details = f"The vendor counted {failure} of {sent.lines} removals as failed; they may have left before."
-        return _state(found, raw, RemoteStatus.SUCCEEDED, (success, failure), details, "", memory, suspect=suspect)
     first = len(sent.executions) < 2
+    if not sent.adds and not first:
+        # M-U21: a DELETE of somebody who is not in the segment may count as a failure, and leaves what was wanted.
+        warning = f"The vendor counted {failure} of {sent.lines} removals as failed; they may have left before."
+        return _state(found, raw, RemoteStatus.SUCCEEDED, (sent.lines, 0), None, "", memory, suspect=warning)
     details = f"{failure} of {sent.lines} lines failed{'' if first else ' again'}.{_message(found)}"
     step = "It is sent once more by itself." if first else "Read the vendor's error file, and correct the data."
     return _state(
@@ -106,11 +114,12 @@ def _stalled(found: Mapping[str, Any], raw: str, sent: Sent) -> RemoteState:
         details = "The vendor's executor does not respond."
         return _state(found, raw, RemoteStatus.STALLED, (None, None), details, "Nothing to do: it may recover.", memory)
     details = "The vendor's executor did not respond any more."
-    return _state(found, raw, RemoteStatus.FAILED, (None, None), details, "Try again, or ask the vendor.", memory)
+    step = "Try again, or ask the vendor."
+    return _state(found, raw, RemoteStatus.FAILED, (None, None), details, step, memory, perhaps=True)
 
 
 def _trouble(found: Mapping[str, Any], raw: str, status: RemoteStatus) -> tuple[str | None, str]:
-    if raw == "LOST":
+    if _word(raw) == "LOST":
         return "Lost by the vendor." + _message(found), "Try again."
     if status is RemoteStatus.FAILED:
         return "The vendor failed to import the file." + _message(found), "Read the vendor's words, then try again."
@@ -132,6 +141,7 @@ def _state(
     *,
     suspect: str = "",
     resend: bool = False,
+    perhaps: bool = False,
 ) -> RemoteState:
     return RemoteState(
         status,
@@ -145,6 +155,7 @@ def _state(
         suspect=suspect,
         counters=_counters(found),
         resend=resend,
+        perhaps=perhaps,
         memory=memory,
     )
 
@@ -160,19 +171,19 @@ def _result(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _counts(found: Mapping[str, Any]) -> tuple[int | None, int | None]:
     result = _result(found)
-    return integer(result.get("total_success")), integer(result.get("total_failure"))
+    return whole(result.get("total_success")), whole(result.get("total_failure"))
 
 
 def _message(found: Mapping[str, Any]) -> str:
     """The vendor's own sentence, which may accompany a success as well."""
     error = found.get("error")
     said = text(error.get("message")) if isinstance(error, dict) else text(error)
-    return f" The vendor says: {said}" if said else ""
+    return f" The vendor says: “{said}”." if said else ""
 
 
 def _progress(found: Mapping[str, Any]) -> float | None:
     """Completed of all tasks; 0 where the vendor does not tell how many there are."""
-    tasks, done = integer(found.get("num_tasks")), integer(found.get("completed_tasks"))
+    tasks, done = whole(found.get("num_tasks")), whole(found.get("completed_tasks"))
     return min(1.0, (done or 0) / tasks) if tasks and tasks > 0 else 0.0
 
 
@@ -183,7 +194,7 @@ def _counters(found: Mapping[str, Any]) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "total_success": success,
         "total_failure": failure,
-        **{name: integer(found.get(name)) for name in ("num_tasks", "completed_tasks", "erroneous_tasks")},
+        **{name: whole(found.get(name)) for name in ("num_tasks", "completed_tasks", "erroneous_tasks")},
         "started": started.isoformat() if started else None,
         "ended": ended.isoformat() if ended else None,
     }
@@ -197,7 +208,7 @@ def created_at(found: Mapping[str, Any]) -> datetime | None:
 
 def ended_at(found: Mapping[str, Any]) -> datetime | None:
     """When the execution ended, where the vendor tells."""
-    started, duration = moment(found.get("start_date")), integer(found.get("duration"))
+    started, duration = moment(found.get("start_date")), whole(found.get("duration"))
     return None if started is None or duration is None else started + timedelta(milliseconds=duration)
 
 

@@ -18,7 +18,13 @@ from audsync_web.vendors.connectors.base import (
     RemoteStatus,
 )
 from audsync_web.vendors.connectors.client import SizedStream
-from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.errors import (
+    AuthenticationFailed,
+    ConnectorError,
+    Permanent,
+    Transient,
+    UnknownOutcome,
+)
 from audsync_web.vendors.connectors.fields import AccountConfig
 
 from .api import Api, identifier
@@ -34,6 +40,8 @@ LONGEST_NAME = 120
 """M-U8."""
 CONFLICT_WAIT = 60.0
 """Seconds until a file that met a conflict is tried again; most likely another execution was running."""
+REPORT_TRIES = 3
+"""Looks at an ended job for which its error file may be out of reach before the job counts without it."""
 
 
 def import_name(delivery: DeliveryContext, number: int, renewals: int = 0) -> str:
@@ -117,15 +125,14 @@ class Imports:
         ]
 
     def cancel(self, import_id: str, job_id: str) -> None:
-        """M6. What came of it is read afterwards: a lost answer and a conflict (it has started) change nothing here."""
+        """M6. What came of it is read afterwards: a lost answer and a refusal (it has started) change nothing here."""
         values = {**self._values(import_id), "ex": job_id}
         try:
             self._api.call("POST", EXECUTIONS + "/{ex}/action", values, {"action": "CANCEL"})
-        except UnknownOutcome:
+        except AuthenticationFailed:
+            raise
+        except (UnknownOutcome, Permanent):
             return
-        except Permanent as refusal:
-            if refusal.status != 409:
-                raise
 
     # -- reading
 
@@ -136,23 +143,55 @@ class Imports:
         return execution_state(found, Sent.of(part, memory, job_id, self._clock.now(), self._longest_stall))
 
     def adopted(self, found: Mapping[str, Any], part: PartPayload, import_id: str) -> RemoteState:
-        """The state of an execution that now belongs to the part, with all that later looks need to know."""
+        """The state of an execution that now belongs to the part, with all that later looks need to know.
+
+        One that has ended meanwhile and left an error file is answered as running: the next look fetches the file.
+        """
         state = self.state(found, part, part.memory, identifier(found.get("id")))
         executions = [*(str(number) for number in part.memory.get("executions", ())), state.job_id]
-        return replace(state, memory={**state.memory, "import_id": import_id, "executions": executions})
+        memory = {**state.memory, "import_id": import_id, "executions": executions, "report_tries": 0}
+        return replace(_still_open(state) if _has_report(found, state) else state, memory=memory)
 
-    def with_report(self, found: Mapping[str, Any], state: RemoteState) -> RemoteState:
-        """With the vendor's file of failed lines (rule 19); that it cannot be had changes nothing else."""
-        uri = error_file_uri(found)
-        if not uri or state.status not in (RemoteStatus.PARTIAL, RemoteStatus.FAILED):
+    def with_report(self, found: Mapping[str, Any], state: RemoteState, memory: Mapping[str, Any]) -> RemoteState:
+        """With the vendor's file of failed lines (rule 19); that it cannot be had changes nothing else.
+
+        `memory` is the part's: a file that is out of reach for a moment is asked for again at the next looks.
+        """
+        if not _has_report(found, state):
             return state
         try:
-            return replace(state, report=self._api.data_file(uri))
+            return replace(state, report=self._api.data_file(error_file_uri(found)))
+        except Transient as wait:
+            tries = int(memory.get("report_tries", 0)) + 1
+            if tries < REPORT_TRIES:
+                return replace(_still_open(state), memory={**state.memory, "report_tries": tries})
+            return _without_report(state, wait)
         except ConnectorError as error:
-            return replace(state, details=f"{state.details} Its error file could not be fetched: {error.text}")
+            return _without_report(state, error)
 
     def _values(self, import_id: str) -> dict[str, str]:
         return {**self._datamart, "imp": import_id}
+
+
+def _has_report(found: Mapping[str, Any], state: RemoteState) -> bool:
+    return state.status.is_final and error_file_uri(found) != ""
+
+
+def _still_open(state: RemoteState) -> RemoteState:
+    """A job that has ended and is looked at once more, because its error file is still to come."""
+    return replace(
+        state,
+        status=RemoteStatus.RUNNING,
+        accepted=None,
+        refused=None,
+        resend=False,
+        details="The vendor's job has ended; its error file is being fetched.",
+        next_step="",
+    )
+
+
+def _without_report(state: RemoteState, error: ConnectorError) -> RemoteState:
+    return replace(state, details=f"{state.details or ''} Its error file could not be fetched: {error.text}".strip())
 
 
 def _id_of(made: Mapping[str, Any]) -> str:

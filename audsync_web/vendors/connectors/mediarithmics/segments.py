@@ -7,8 +7,9 @@ from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, SegmentSpec, SegmentState
 from audsync_web.vendors.connectors.errors import Permanent, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.reading import whole
 
-from .api import Api, identifier, integer, moment, text
+from .api import Api, identifier, moment, text
 
 TECHNICAL_NAME = re.compile(r"[a-z0-9_]{1,80}")
 """M-U12: names inside these bounds are safe whatever the vendor's own rules are; never changed after creation."""
@@ -140,6 +141,6 @@ def remote_segment(found: dict[str, Any], state: SegmentState = SegmentState.CRE
         raw_state="paused" if found.get("paused") is True else "",
         name=text(found.get("name")),
         external_id=text(found.get("technical_name")),
-        size=integer(found.get("user_points_count")),
+        size=whole(found.get("user_points_count")),
         created_at=moment(found.get("creation_ts")),
     )

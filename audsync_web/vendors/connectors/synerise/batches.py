@@ -17,6 +17,7 @@ from audsync_web.vendors.connectors.base import (
     Refusal,
     RemoteState,
     RemoteStatus,
+    Steps,
 )
 from audsync_web.vendors.connectors.errors import ConnectorError, Transient, UnknownOutcome
 
@@ -26,6 +27,8 @@ from .wire import BatchAnswer, read_batch_answer
 BATCH = "/v4/clients/batch"
 READ_HERE = (400, 409, 413, 422)
 """Refusals of the body, which may name rows; rights, pace and outages are the client's."""
+IN_HALVES = (400, 413)
+"""Refusals that may be due to the size of the batch, where no row is named (section 7.10)."""
 TIMEOUT = 60.0
 
 
@@ -35,39 +38,70 @@ class Batches:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def send(self, part: PartPayload, journal: Journal) -> BatchAnswer:
-        """The part as it is; where the vendor took nothing of it, once more without its bad rows or in halves."""
-        with part.open() as stream:
-            body = stream.read()
-        first = self._call(body, part.lines)
+    def send(self, part: PartPayload, journal: Journal, *, tags: bool) -> BatchAnswer:
+        """The part as it is; where the vendor took nothing of it, once more without its bad rows or in halves.
+
+        Each answer is stored before the next call, so that a killed worker sends again only what was not answered.
+        `tags`: the batch writes tags, so a piece that was taken counts as a step.
+        """
+        first = self._whole(part, journal)
         if first.taken:
             return first
-        items: list[Any] = json.loads(body)
-        good = [row for row in range(len(items)) if row not in first.refused]
-        middle = (len(good) + 1) // 2
-        pieces = [good] if first.refused else [good[:middle], good[middle:]]
-        return self._pieces(items, [piece for piece in pieces if piece], first, journal)
+        with part.open() as stream:
+            items: list[Any] = json.loads(stream.read())
+        return self._pieces(items, pieces_of(first, len(items)), first, part.memory, journal, tags=tags)
+
+    def _whole(self, part: PartPayload, journal: Journal) -> BatchAnswer:
+        stored = part.memory.get("whole")
+        if stored is not None:
+            return from_memory(stored)
+        with part.open() as stream:
+            answer = self._call(stream.read(), part.lines)
+        if not answer.taken:
+            journal.settle(part={"whole": to_memory(answer)})
+        return answer
 
     def _pieces(
-        self, items: Sequence[Any], pieces: Sequence[Sequence[int]], first: BatchAnswer, journal: Journal
+        self,
+        items: Sequence[Any],
+        pieces: Sequence[Sequence[int]],
+        first: BatchAnswer,
+        memory: Mapping[str, Any],
+        journal: Journal,
+        *,
+        tags: bool,
     ) -> BatchAnswer:
-        refused = dict(first.refused)
-        taken, said = False, first.said
+        before = Steps.of(memory.get("pieces", {}))
+        refused, said = {**first.refused, **before.refused}, first.said
         for number, rows in enumerate(pieces):
+            if rows[-1] < before.done:
+                continue
             journal.intend("batch", piece=number)
             body = json.dumps([items[row] for row in rows], ensure_ascii=False, separators=(",", ":")).encode()
             answer = self._call(body, len(rows))
-            journal.settle()
-            taken = taken or answer.taken
             said = answer.said or said
             for place, row in enumerate(rows):
                 if place in answer.refused or not answer.taken:
                     refused[row] = answer.refused.get(place, f"refused with status {answer.status}")
+            done = rows[-1] + 1
+            steps = Steps(done, {row: why for row, why in refused.items() if row < done}).as_memory()
+            journal.settle(part={"pieces": steps, **(steps if tags else {})})
+        taken = bool(pieces) and len(refused) < len(items)
         return BatchAnswer(taken, first.status, dict(sorted(refused.items())), said)
 
     def _call(self, body: bytes, items: int) -> BatchAnswer:
         reply = self._session.effect("POST", BATCH, data=body, accept=READ_HERE, timeout=TIMEOUT)
         return read_batch_answer(reply, items, "" if reply.ok else self._session.client.said(reply))
+
+
+def pieces_of(first: BatchAnswer, items: int) -> list[list[int]]:
+    """The rows that go out again after a batch of which nothing was taken, in one piece or two (section 7.10)."""
+    good = [row for row in range(items) if row not in first.refused]
+    if first.refused:
+        return [good] if good else []
+    middle = (len(good) + 1) // 2
+    halves = [good[:middle], good[middle:]] if first.status in IN_HALVES else []
+    return [half for half in halves if half]
 
 
 def to_memory(answer: BatchAnswer) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class Confirming:
         over = self._clock.now() - since >= timedelta(minutes=float(self._settings["graceMinutes"]))
         checked, wrong = self._sampled(delivery, parts, all_of_them=over)
         if checked and not wrong:
-            return ConfirmationState(Confirmation.CONFIRMED, f"Seen at Synerise: {checked} members read back agree.")
+            agree = "1 member read back agrees" if checked == 1 else f"{checked} members read back agree"
+            return ConfirmationState(Confirmation.CONFIRMED, f"Seen at Synerise: {agree}.")
         counted = self._counted(delivery)
         if counted:
             return ConfirmationState(Confirmation.CONFIRMED, counted)
@@ -100,4 +101,4 @@ def segmentation_of(segment: SegmentRef) -> str:
 def _unverified(checked: int, wrong: int) -> str:
     if not checked:
         return "Accepted, not verified: there was nothing to read back."
-    return f"Accepted, not verified: {wrong} of {checked} members read back do not show it yet."
+    return f"Accepted, not verified: of {checked} members read back, {wrong} do not show it yet."

@@ -33,6 +33,7 @@ from audsync_web.vendors.connectors.base import (
     SegmentSpec,
     SegmentState,
     Services,
+    Steps,
     Totals,
 )
 from audsync_web.vendors.connectors.errors import (
@@ -44,6 +45,7 @@ from audsync_web.vendors.connectors.errors import (
 )
 from audsync_web.vendors.connectors.fields import AccountConfig, fingerprint
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules
+from audsync_web.vendors.connectors.reading import utc_moment, whole
 from audsync_web.vendors.connectors.source import (
     ExportTask,
     Materialisation,
@@ -63,7 +65,7 @@ from .profiles import Profiles
 from .session import Session
 from .singles import Singles
 from .sources import MOST_IN_A_PAGE, Sources
-from .wire import RULES, BatchAnswer, Tag, moment, tag_name, whole
+from .wire import RULES, BatchAnswer, Tag, tag_name
 
 DELETE_TAG = ReleaseChoice("delete_tag", "Delete the tag at Synerise; the profiles stay")
 EMPTY = ReleaseChoice("empty", "Take the tag from every profile in the linked segmentation, and keep it")
@@ -81,6 +83,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
     vendor = "synerise"
     label = "Synerise"
     default_base_url = REGIONS[0][0]
+    base_urls = REGIONS
     capabilities = Capabilities(
         publish="immediate",
         confirms=True,
@@ -91,6 +94,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         sources=True,
     )
     identifier_rules = RULES
+    renewed_by = DELETE_TAG.key
     fields = FIELDS
     destination_fields = DESTINATION_FIELDS
 
@@ -147,16 +151,6 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         """The tag of this segment's name, where there is one."""
         tag = self._profiles.tag(self._name(spec))
         return None if tag is None else self._remote(tag, spec.options)
-
-    def create_version(self, segment: SegmentRef, version: int) -> RemoteSegment:
-        """The tag's next version for a list that many leave (section 4.2, b). Effectful; nothing calls it by itself.
-
-        The whole list is then sent to the new tag, segmentations in Synerise are changed to it by hand, and the old tag
-        is deleted. A deleted tag's name is never used again.
-        """
-        name = tag_name(segment.technical_name, version)
-        tag = self._profiles.create_tag(name, str(self.config.settings["tagColour"]))
-        return self._remote(tag, {**segment.memory, **segment.options, "version": version})
 
     def read_segment(self, remote_id: str) -> RemoteSegment:
         """An existing tag by its name or number."""
@@ -243,6 +237,11 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     # --- planning (sections 4.2 and 5)
 
+    @property
+    def asks_for_neighbours(self) -> bool:
+        """Only where a batch carries tags that may replace those of the member's other segments."""
+        return planning.carries_the_whole_set(self.config.settings)
+
     def part_rules(self, delivery: DeliveryContext) -> PartRules:
         """At most 1000 items and 950,000 bytes; removals apart."""
         return planning.rules(self.config.settings)
@@ -263,7 +262,8 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         ]
         if uuid := segmentation_of(segment):
             findings.append(self._segmentation_finding(uuid))
-        return findings + planning.leaver_findings(totals, float(self.config.settings["requestsPerSecond"]))
+        per_second = float(self.config.settings["requestsPerSecond"])
+        return findings + planning.leaver_findings(totals, per_second)
 
     def _segmentation_finding(self, uuid: str) -> Finding:
         try:
@@ -292,6 +292,11 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         except UnknownOutcome as lost:
             raise after_lost_answer(part, journal, lost) from None
 
+    @classmethod
+    def has_begun(cls, memory: Mapping[str, object]) -> bool:
+        """After a lost answer the call is made again; until it is answered nobody knows whether it was taken."""
+        return bool(memory.get("lost"))
+
     def _send_batch(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         answer = self._batch_answer(part, journal)
         if answer.taken and self.config.settings["tagWriteMode"] == "assign":
@@ -302,18 +307,19 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         stored = part.memory.get("answer")
         if stored is not None:
             return from_memory(stored)
-        answer = self._batches.send(part, journal)
-        settings = self.config.settings
-        if settings["sendEvents"] or settings["tagWriteMode"] == "assign":
+        tags = self.config.settings["tagWriteMode"] == "batch"
+        answer = self._batches.send(part, journal, tags=tags)
+        if self.config.settings["sendEvents"] or not tags:
             now = self.services.clock.now().isoformat()
-            journal.settle(part={"answer": to_memory(answer), "queuedAt": now})
+            steps = Steps(part.lines, answer.refused).as_memory() if tags and answer.taken else {}
+            journal.settle(part={"answer": to_memory(answer), "queuedAt": now, **steps})
         return answer
 
     def _assign(
         self, delivery: DeliveryContext, part: PartPayload, journal: Journal, answer: BatchAnswer
     ) -> BatchAnswer:
         tag = self._need_tag(delivery.segment)
-        queued_at = moment(part.memory.get("queuedAt")) or self.services.clock.now()
+        queued_at = utc_moment(part.memory.get("queuedAt")) or self.services.clock.now()
         patience = timedelta(minutes=float(self.config.settings["appearMinutes"]))
 
         def act(row: int, value: str) -> str:

@@ -28,7 +28,7 @@ FEATURES = {
     "CLIENT_EXPORTER_REPORT_CREATE": "segmentations cannot be exported",
     "API_BY_ID_CLIENT_DELETE": "profiles cannot be erased",
 }
-
+NEEDED_WITH = {"API_BATCH_EVENTS_CREATE": "sendEvents"}
 
 REPLACED = (
     "It is not confirmed whether tags in a batch add to a profile's tags or replace them. Where other systems tag the "
@@ -48,8 +48,10 @@ def check_account(session: Session, profiles: Profiles, settings: Mapping[str, A
     granted = reply.object().get("permissions") if reply is not None and reply.ok else None
     if reply is None or not isinstance(granted, dict):
         return _by_listing_tags(profiles, careful)
-    missing = [name for name in NEEDED if granted.get(name) is not True]
-    lost = [f"Without {name} {loss}." for name, loss in FEATURES.items() if granted.get(name) is not True]
+    lacking = [name for name in (*NEEDED, *FEATURES) if granted.get(name) is not True]
+    needed = [*NEEDED, *(name for name, setting in NEEDED_WITH.items() if settings[setting])]
+    missing = [name for name in lacking if name in needed]
+    lost = [f"Without {name} {FEATURES[name]}." for name in lacking if name not in needed]
     workspace = str(reply.object().get("businessProfileName") or "")[:100]
     text = "Synerise accepts the key." if not missing else "Synerise accepts the key, but it lacks permissions."
     return AccountCheck(text, missing, [*careful, *lost], {"Workspace": workspace} if workspace else {})

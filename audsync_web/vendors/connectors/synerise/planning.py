@@ -29,6 +29,11 @@ def rules(settings: Mapping[str, Any]) -> PartRules:
     )
 
 
+def carries_the_whole_set(settings: Mapping[str, Any]) -> bool:
+    """Whether a batch has to name all tags of a member that AudSync manages in the account (section 4.2)."""
+    return bool(settings["tagWriteMode"] == "batch" and settings["batchTags"] != "add")
+
+
 def shape(delivery: DeliveryContext, settings: Mapping[str, Any]) -> LineFormat:
     """A JSON array of profiles. A batch carries the member's full managed set unless tags are known to add.
 
@@ -42,7 +47,7 @@ def shape(delivery: DeliveryContext, settings: Mapping[str, Any]) -> LineFormat:
             return item_wrap(delivery.identifier, ())
         if settings["batchTags"] == "add":
             return item_wrap(delivery.identifier, (own,))
-        others = [name for bit, name in enumerate(neighbours) if held_by >> bit & 1 and name != own]
+        others = [name for bit, name in enumerate(neighbours) if name and held_by >> bit & 1 and name != own]
         return item_wrap(delivery.identifier, (own, *others))
 
     return LineFormat(
@@ -76,7 +81,8 @@ def estimate(delivery: DeliveryContext, totals: Totals, mean_bytes: float, setti
 
 def many_leavers(totals: Totals) -> bool:
     """More than 500 and more than a twentieth of the list leave (section 4.2, a project choice)."""
-    return totals.removes > max(FEW_LEAVERS, FEW_LEAVERS_SHARE * totals.members)
+    there = totals.members if totals.before is None else totals.before
+    return totals.removes > max(FEW_LEAVERS, FEW_LEAVERS_SHARE * there)
 
 
 def hours_text(totals: Totals, per_second: float) -> str:
@@ -93,8 +99,9 @@ def version_offer(totals: Totals) -> str:
     if not many_leavers(totals):
         return ""
     return (
-        "So many leave that a new version of the tag is quicker: the whole list goes out under a new name and the old "
-        "tag is deleted. Segmentations in Synerise that name the old tag must then be changed."
+        "So many leave that a new version of the tag is quicker: choose “New version” at this destination on the "
+        "segment's page, then send the whole list, which goes out under the tag's new name. Segmentations in Synerise "
+        "that name the old tag must then be changed; after that have the old tag deleted there."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,7 @@ class Session:
         self._key = config.credentials["apiKey"]
         self._services = services
         self._pace_key = f"{scope}:requests"
+        self._aside_key = f"{scope}:aside"
         self._per_second = float(config.settings["requestsPerSecond"])
         self._token_key = f"synerise:{config.host}:{fingerprint(self._key)}"
         self._own_login = False
@@ -65,6 +67,11 @@ class Session:
     def open_read(self, path: str) -> Reply:
         """A call without effect that needs no token."""
         return self.client.read("GET", path, headers=_headers(path, {}))
+
+    def aside(self) -> AbstractContextManager[None]:
+        """The place of calls that go on beside deliveries. With one delivery at a time in an account, never more than
+        two calls are under way there (section 5)."""
+        return self._services.pacer.inside(self._aside_key, places=1)
 
     # --- the token
 

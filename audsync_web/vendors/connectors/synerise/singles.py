@@ -1,22 +1,19 @@
 """Members one by one: unassign those who left, and assign where tags are not written in batches (spec section 4.2).
 
-A cursor is kept in the part's memory, so that a killed worker goes on where it was. Every call may be repeated: a tag
-that is there stays there, and 404 means done.
+A step is kept in the part's memory after each member, so that a killed worker goes on where it was, and what was done
+counts even where the part is stopped. Every call may be repeated: a tag that is there stays there, and 404 means done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
-from audsync_web.vendors.connectors.base import Clock, Journal, PartPayload
-from audsync_web.vendors.connectors.errors import NotYet, Permanent, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.base import Clock, Journal, PartPayload, Steps
+from audsync_web.vendors.connectors.errors import NotYet, Permanent
 
 from .profiles import Profiles
 
-STEP = 10
-"""Members between two stored cursors."""
 SLICE = timedelta(seconds=60)
 """Then the part is left and taken up again, so that a worker is not held for as long as the pace takes."""
 LOOK_AGAIN = 5.0
@@ -33,24 +30,18 @@ class Singles:
         self._clock = clock
 
     def walk(self, part: PartPayload, journal: Journal, step: str, act: Act) -> dict[int, str]:
-        """Do `act` for each row from the stored cursor on; answers the refused rows with the reason."""
+        """Do `act` for each row from the stored step on; answers the refused rows with the reason."""
         rows = part.rows()
-        done, refused = int(part.memory.get("cursor", 0)), refused_rows(part.memory)
+        before = Steps.of(part.memory)
+        refused = dict(before.refused)
         started = self._clock.now()
-        while done < len(rows):
+        for row in range(before.done, len(rows)):
             if self._clock.now() - started > SLICE:
                 raise NotYet("Going on with the next members in a moment.", retry_after=1.0)
-            journal.intend(step, cursor=done)
-            try:
-                for row in range(done, min(done + STEP, len(rows))):
-                    why = act(row, rows[row][1])
-                    if why:
-                        refused[row] = why
-                    done = row + 1
-            except (Transient, UnknownOutcome):
-                journal.settle(part=_progress(done, refused))
-                raise
-            journal.settle(part=_progress(done, refused))
+            journal.intend(step, cursor=row)
+            if why := act(row, rows[row][1]):
+                refused[row] = why
+            journal.settle(part=Steps(row + 1, refused).as_memory())
             journal.alive()
         return refused
 
@@ -77,15 +68,6 @@ class Singles:
         if tag[1] in profile.tags or self._profiles.assign(profile.profile_id, tag[0]):
             return ""
         return "Synerise did not take the tag for its profile"
-
-
-def refused_rows(memory: Mapping[str, Any]) -> dict[int, str]:
-    """Rows that were refused so far, from the part's memory."""
-    return {int(row): str(why) for row, why in memory.get("refused", ())}
-
-
-def _progress(done: int, refused: Mapping[int, str]) -> dict[str, Any]:
-    return {"cursor": done, "refused": [[row, why] for row, why in refused.items()]}
 
 
 def _row_fault(error: Permanent) -> str:

@@ -10,6 +10,7 @@ from audsync_web.vendors.connectors.base import Clock
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import NotSupported, Permanent
 from audsync_web.vendors.connectors.identifiers import UUID
+from audsync_web.vendors.connectors.reading import utc_moment, whole
 from audsync_web.vendors.connectors.source import (
     ExportTask,
     Materialisation,
@@ -18,7 +19,7 @@ from audsync_web.vendors.connectors.source import (
 )
 
 from .session import Session
-from .wire import CRM_FIELDS, moment, read_customer, whole
+from .wire import CRM_FIELDS, read_customer
 
 CLIENTS = "/crm/v1/segmentations/{uuid}/clients"
 MATERIALISE = "/crm/v1/clients/list"
@@ -48,14 +49,18 @@ class Sources:
             params["recognized"] = "RECOGNIZED" if recognised else "ANONYMOUS"
         if search:
             params["search"] = search
-        reply = self._session.read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
+        reply = self._read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
         return _customers(reply, offset, size)
 
     def matching(self, uuid: str) -> int | None:
         """How many profiles a segmentation has now; `matching`, not `all` (section 9)."""
         params = {"limit": 1, "offset": 0}
-        reply = self._session.read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
+        reply = self._read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
         return whole(reply.object().get("matching"))
+
+    def _read(self, path: str, **call: Any) -> Reply:
+        with self._session.aside():
+            return self._session.read(path, **call)
 
     # --- materialisation
 
@@ -65,13 +70,13 @@ class Sources:
         number = whole(row.get("materializationId"))
         if number is None:
             raise _unreadable()
-        ends_at = moment(row.get("expiration")) or self._clock.now() + ASSUMED_LIFE
+        ends_at = utc_moment(row.get("expiration")) or self._clock.now() + ASSUMED_LIFE
         return Materialisation(str(number), whole(row.get("count")), ends_at)
 
     def read_materialisation(self, materialisation: Materialisation, offset: int) -> SourcePage:
         """`GET /crm/v1/clients/list/{id}`; no total: a page shorter than asked is the last."""
         size = min(int(self._settings["listPageSize"]), MOST_IN_A_PAGE)
-        reply = self._session.read(
+        reply = self._read(
             MATERIALISATION,
             values={"id": materialisation.materialisation_id},
             params={"limit": size, "offset": offset},
@@ -104,7 +109,7 @@ class Sources:
         if self._clock.now() >= task.ends_at:
             raise _expired(None)
         size = min(limit, int(self._settings["exportPageRows"]), MOST_EXPORT_ROWS)
-        reply = self._session.read(
+        reply = self._read(
             EXPORT_TASK,
             values={"id": task.task_id},
             params={"limit": size, "offset": offset},
@@ -127,7 +132,8 @@ class Sources:
                 code="endpoint_unconfirmed",
                 next_step="Switch on “Use unconfirmed calls” for this account, or browse the segmentation.",
             )
-        reply = self._session.effect("POST", path, json_body=body, accept=(404, 405))
+        with self._session.aside():
+            reply = self._session.effect("POST", path, json_body=body, accept=(404, 405))
         if reply.ok:
             return reply.object()
         raise Permanent(
@@ -164,7 +170,9 @@ def _customers(reply: Reply, offset: int, size: int) -> SourcePage:
     if not isinstance(listed, list):
         raise _unreadable()
     profiles = [read_customer(row) for row in listed if isinstance(row, dict)]
-    return SourcePage(profiles, offset, whole(body.get("matching")), len(listed) < size)
+    # A vendor that gives smaller pages than it was asked for says so.
+    page = min(size, whole(body.get("limit")) or size)
+    return SourcePage(profiles, offset, whole(body.get("matching")), len(listed) < page)
 
 
 def _still_there(reply: Reply) -> Reply:

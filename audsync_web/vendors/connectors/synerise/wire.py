@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import MAX_VENDOR_TEXT, Permanent
 from audsync_web.vendors.connectors.formats import Wrap
 from audsync_web.vendors.connectors.identifiers import UUID_PATTERN, IdentifierRule
+from audsync_web.vendors.connectors.reading import utc_moment, whole
 from audsync_web.vendors.connectors.source import ProfileView, SourceProfile
 
 PROPERTIES = {"custom_id": "customId", "email": "email", "phone": "phone", "uuid": "uuid"}
@@ -133,7 +133,7 @@ def read_profile(row: Mapping[str, Any]) -> ProfileView | None:
     if number is None:
         return None
     identifiers = {kind: str(row[name]) for kind, name in PROPERTIES.items() if row.get(name)}
-    seen = moment(row.get("lastActivityDate"))
+    seen = utc_moment(row.get("lastActivityDate"))
     return ProfileView(str(number), identifiers, texts(row.get("tags")), row.get("anonymous") is True, seen)
 
 
@@ -162,26 +162,6 @@ def refer(reply: Reply) -> str:
     return found[:100]
 
 
-def whole(value: Any) -> int | None:
-    """A whole number that may arrive as a string."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else None
-
-
 def texts(value: Any) -> list[str]:
     """A list of texts; what is none is passed over."""
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
-
-
-def moment(value: Any) -> datetime | None:
-    """A time in UTC; None when it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

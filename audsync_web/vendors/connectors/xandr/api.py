@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
 
@@ -11,6 +12,7 @@ from audsync_web.vendors.connectors.base import Services, Token
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.fields import AccountConfig, fingerprint
+from audsync_web.vendors.connectors.reading import whole
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
@@ -20,8 +22,10 @@ LOGIN_BURST, LOGINS_PER_SECOND = 3, 2 / 300
 """Together at most five logins in any five minutes, half of what is allowed (section 12, rule 3)."""
 SESSION = timedelta(hours=23)
 LOGIN_PAUSE = 300.0
+LONGEST_WORD = 160
 THROTTLE_PAUSE = 60.0
 READ_BURST, WRITE_BURST = 5, 2
+MOST_IN_FLIGHT = 5
 UPLOAD_TIMEOUT = 300.0
 """Seconds of silence on the upload host; it may check a file before it answers."""
 FAILURES = tuple(range(400, 600))
@@ -39,16 +43,6 @@ class NotLoggedIn(Permanent):
     default_code = "not_logged_in"
 
 
-def whole(value: Any) -> int | None:
-    """A count that may come as a number or as text; None for anything else (section 3.3: absent is “not known yet”)."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        return None
-
-
 def moment(value: Any) -> datetime | None:
     """A timestamp of the vendor, UTC (section 2.3)."""
     try:
@@ -58,8 +52,8 @@ def moment(value: Any) -> datetime | None:
 
 
 def word(value: Any) -> str:
-    """A code of the vendor as text: it may be null, text or a number (section 4, `error_code`)."""
-    return "" if value is None or value == "" else str(value)[:100]
+    """A code or id of the vendor as text: it may be null, text or a number (section 4; a job's id has up to 128)."""
+    return "" if value is None or value == "" else str(value)[:LONGEST_WORD]
 
 
 class XandrApi:
@@ -106,16 +100,26 @@ class XandrApi:
             lambda token: self._send(method, path, token, True, params=params, values=values, json_body=body)
         )
 
-    def pages(self, path: str, params: Mapping[str, Any], rows_of: Callable[[Envelope], list[T]]) -> Iterator[list[T]]:
-        """A list page by page: elements count from 0, at most 100 a page, and `count` may be null (section 2.4)."""
-        start = 0
+    def pages(
+        self, path: str, params: Mapping[str, Any], rows_of: Callable[[Envelope], list[T]], name: str
+    ) -> Iterator[list[T]]:
+        """A list page by page: elements count from 0, at most 100 a page, and `count` may be null (section 2.4).
+
+        `name` is the field that holds the elements, all of which count, those that `rows_of` leaves out as well.
+        """
+        start, before = 0, None
         while True:
             envelope = self.read(path, {**params, "start_element": start, "num_elements": PAGE})
             rows = rows_of(envelope)
+            given = envelope.get(name)
+            size = max(len(rows), len(given) if isinstance(given, list) else 0)
+            if rows and rows == before:
+                # Paging is not heeded: the same page would come for ever.
+                return
             yield rows
-            start += len(rows)
+            start, before = start + size, rows
             total = whole(envelope.get("count"))
-            if len(rows) < PAGE or (total is not None and start >= total):
+            if size < PAGE or (total is not None and start >= total):
                 return
 
     def upload(self, url: str, source: BinaryIO, length: int, on_block: Callable[[], None]) -> Reply:
@@ -130,8 +134,13 @@ class XandrApi:
 
     def _send(self, method: str, path: str, token: str, effect: bool, **call: Any) -> Envelope:
         send = self._client.effect if effect else self._client.read
-        reply = send(method, path, headers={"Authorization": _bare(token)}, accept=FAILURES, **call)
+        with self._in_flight():
+            reply = send(method, path, headers={"Authorization": _bare(token)}, accept=FAILURES, **call)
         return self._open(reply, effect=effect)
+
+    def _in_flight(self) -> AbstractContextManager[None]:
+        """One of the few calls that the member may have open at a time (section 6, “client budget”)."""
+        return self._services.pacer.inside(f"{self._scope}:call", places=MOST_IN_FLIGHT)
 
     # --- the session (section 3.1)
 
@@ -166,7 +175,8 @@ class XandrApi:
             self._services.pacer.take(owner, per_second=LOGINS_PER_SECOND, burst=LOGIN_BURST)
         body = {"auth": {name: self._config.credentials[name] for name in ("username", "password")}}
         try:
-            reply = self._client.effect("POST", "/auth", json_body=body, accept=FAILURES)
+            with self._in_flight():
+                reply = self._client.effect("POST", "/auth", json_body=body, accept=FAILURES)
         except UnknownOutcome as lost:
             # A login whose answer was lost leaves nothing behind but a token that nobody uses.
             raise Transient(lost.text, code=lost.code) from None
@@ -267,8 +277,8 @@ def _envelope(reply: Reply) -> Envelope:
 def upload_error(reply: Reply) -> tuple[bool, str, str]:
     """An upload host's answer: whether it is a success, error code, text in one line (10.2)."""
     envelope = _envelope(reply)
-    errors = envelope.get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else ""
+    errors = envelope.get("errors") or envelope.get("error") or ""
+    first = errors[0] if isinstance(errors, list) else errors
     success = reply.ok and envelope.get("status") == "OK" and not word(envelope.get("error_code"))
     return success, word(envelope.get("error_code")), " ".join(str(first).split())
 

@@ -40,27 +40,31 @@ from audsync_web.vendors.connectors.errors import (
     NotSupported,
     NotYet,
     Permanent,
+    QuotaExceeded,
     RemoteMissing,
     TooLarge,
     Transient,
+    UnknownOutcome,
 )
 from audsync_web.vendors.connectors.fields import AccountConfig, Field
-from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules, Wrap
+from audsync_web.vendors.connectors.formats import Encoding, LineFormat, Op, PartRules, Wrap
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
 
-from .api import XandrApi, moment
-from .jobs import Job, history_entry, jobs_of, phase_of, state_of
+from .api import XandrApi, moment, word
+from .jobs import PHASES, Job, forward, history_entry, jobs_of, phase_of, state_of
 from .layout import LONGEST_MINUTES, RULES, TYPE_CODES, UNCONFIRMED_TYPES, Layout, require_layout
 from .queue import UploadQueue
 from .segments import Segments, no_older_than, remote_segment, require_writable
-from .settings import FIELDS, IMPBUS_HOST
-from .upload import MOST_FILE_BYTES, OpenJob, judge_upload, open_job, require_upload_host, send_file
+from .settings import CONSOLE_HOST, FIELDS, IMPBUS_HOST
+from .upload import MOST_FILE_BYTES, OpenJob, judge_upload, open_job, patience, require_upload_host, send_file
 
 DEACTIVATE = ReleaseChoice("deactivate", "Deactivate the segment at Xandr")
 EMPTY = ReleaseChoice("empty", "Remove all of our members, then leave the segment")
 UPLOADING_LOOK = 30.0
+NOT_SHOWN = timedelta(minutes=1)
 CREATE_SPAN = timedelta(minutes=2)
 YOUNG_JOB = timedelta(minutes=15)
+LOOKS_FOR_MISSING = 3
 OVERDUE = timedelta(hours=24)
 GZIP_SHARE = 0.55
 """Size of random identifiers after gzip, as a share; the block around them packs to almost nothing."""
@@ -72,7 +76,7 @@ class XandrConnector(Connector):
 
     vendor: ClassVar[str] = "xandr"
     label: ClassVar[str] = "Xandr"
-    default_base_url: ClassVar[str] = "https://api.appnexus.com"
+    default_base_url: ClassVar[str] = f"https://{CONSOLE_HOST}"
     capabilities: ClassVar[Capabilities] = Capabilities(
         publish="call",
         uploads_before_publish=False,
@@ -83,6 +87,7 @@ class XandrConnector(Connector):
         history=True,
     )
     identifier_rules = RULES
+    identifier_encoding: ClassVar[Encoding] = "latin-1"
     fields: ClassVar[tuple[Field, ...]] = FIELDS
 
     def __init__(self, config: AccountConfig, services: Services) -> None:
@@ -101,8 +106,9 @@ class XandrConnector(Connector):
 
     @property
     def quota_scope(self) -> str:
-        """Limits belong to the member at its host."""
-        return f"xandr:{self.config.host}:{self.config.settings['memberId']}"
+        """Limits belong to the member; the vendor's two API hosts are ways into one platform (section 1)."""
+        host = CONSOLE_HOST if self.config.host == IMPBUS_HOST else self.config.host
+        return f"xandr:{host}:{self.config.settings['memberId']}"
 
     @property
     def _is_impbus(self) -> bool:
@@ -214,16 +220,14 @@ class XandrConnector(Connector):
     def line_format(self, delivery: DeliveryContext) -> LineFormat:
         """One user and one segment a line, gzip, Latin-1, LF."""
         require_writable(delivery.segment.remote_id)
-        target = delivery.segment.remote_id
-        if self._layout.needs_code:
-            target = str(delivery.segment.memory.get("code") or delivery.segment.technical_name)
+        target = self._layout.target(delivery.segment)
         minutes, starts = _minutes(delivery), int(delivery.planned_at.timestamp())
         type_code = TYPE_CODES[delivery.identifier]
 
         def wrap(op: Op, held_by: int) -> Wrap:
             return Wrap(b"", self._layout.tail(op, target, minutes, starts, type_code))
 
-        return LineFormat(wrap, encoding="latin-1", gzip=True, content_type="application/octet-stream")
+        return LineFormat(wrap, encoding=self.identifier_encoding, gzip=True, content_type="application/octet-stream")
 
     def estimate(self, delivery: DeliveryContext, totals: Totals, mean_bytes: float) -> Estimate:
         """Parts under the size rules, a minute apart; the vendor's own work comes on top and is not promised."""
@@ -248,7 +252,7 @@ class XandrConnector(Connector):
 
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:
         """The segment's state and age, the identifier type, the member's queue and pauses."""
-        findings = [self._state_finding(segment)] if segment.remote_id else []
+        findings = list(self._segment_findings(segment)) if segment.remote_id else []
         if identifier in UNCONFIRMED_TYPES:
             findings.append(
                 Finding(
@@ -256,19 +260,27 @@ class XandrConnector(Connector):
                 )
             )
         if youth := self._youth(segment):
-            text = f"The segment is new: Xandr wants {math.ceil(youth / 60)} more minutes before it is fed."
+            minutes = math.ceil(youth / 60)
+            wait = "1 more minute" if minutes == 1 else f"{minutes} more minutes"
+            text = f"The segment is new: Xandr wants {wait} before it is fed."
             findings.append(Finding("age", Level.WARNING, text, "Nothing: the delivery waits by itself."))
         return [*findings, self._queue.finding()]
 
-    def _state_finding(self, segment: SegmentRef) -> Finding:
+    def _segment_findings(self, segment: SegmentRef) -> Iterator[Finding]:
         try:
-            state = remote_segment(self._segments.get(segment.remote_id), None).state
+            row = self._segments.get(segment.remote_id)
         except RemoteMissing as error:
-            return Finding("segment", Level.BLOCKED, error.text, "Give the destination another remote segment.")
-        if segment.published and state is not SegmentState.PUBLISHED:
+            yield Finding("segment", Level.BLOCKED, error.text, "Give the destination another remote segment.")
+            return
+        if segment.published and remote_segment(row, None).state is not SegmentState.PUBLISHED:
             fix = "Activate it at Xandr, or publish the segment again."
-            return Finding("segment", Level.BLOCKED, "The segment is inactive at Xandr: it takes no members.", fix)
-        return Finding("segment", Level.OK, "The segment exists at Xandr.")
+            yield Finding("segment", Level.BLOCKED, "The segment is inactive at Xandr: it takes no members.", fix)
+        else:
+            yield Finding("segment", Level.OK, "The segment exists at Xandr.")
+        if word(row.get("expire_minutes")) == "0":
+            text = "The segment keeps users whom others add for one ad call only (expire_minutes 0 at Xandr)."
+            fix = "Nothing for this file, whose members have a day of their own; else change it at Xandr."
+            yield Finding("lifetime", Level.WARNING, text, fix)
 
     # --- sending (spec sections 3.3, 6 and 12, rules 18 to 30)
 
@@ -287,7 +299,12 @@ class XandrConnector(Connector):
         journal.intend("upload", job_id=job.job_id)
         reply = send_file(self._api, job, part, self.services.clock, journal.alive)
         pause = float(self.config.settings["quotaPauseMinutes"]) * 60
-        warning = judge_upload(reply, job, self._queue.gate.key, pause)
+        try:
+            warning = judge_upload(reply, job, self._queue.gate.key, pause)
+        except QuotaExceeded as used_up:
+            since = patience(part.memory, self.services.clock.now(), used_up)
+            journal.settle(part={"quota_since": since})
+            raise
         journal.settle()
         return RemoteState(RemoteStatus.QUEUED, raw="uploaded", job_id=job.job_id, suspect=warning)
 
@@ -311,6 +328,9 @@ class XandrConnector(Connector):
     def _open_job(self) -> OpenJob:
         try:
             return open_job(self._api, self._member, self.services.clock)
+        except UnknownOutcome as lost:
+            # A job that gets no file changes nothing, so a new one may be opened, ever more slowly.
+            raise Transient(lost.text, code=lost.code, vendor_text=lost.vendor_text, status=lost.status) from None
         except Permanent as refused:
             if refused.code == "xandr_limit":
                 raise self._queue.is_full(refused.vendor_text) from None
@@ -325,6 +345,8 @@ class XandrConnector(Connector):
             return Nothing()
         job = self._job(job_id)
         phase = phase_of(job) if job else ""
+        if job is None and self.services.clock.now() - intent.at < NOT_SHOWN:
+            raise NotYet("Xandr does not show the job yet.", retry_after=UPLOADING_LOOK)
         if job is None or phase == "starting" or (phase == "error" and moment(job.get("uploaded_time")) is None):
             # No file arrived, or not the whole of it: a new job may be opened.
             return Nothing()
@@ -341,9 +363,7 @@ class XandrConnector(Connector):
         if job is None and age < YOUNG_JOB:
             raise Transient("Xandr does not show the job yet.", code="job_not_shown")
         if job is None:
-            raise RemoteMissing(
-                "Xandr does not know the job any more.", next_step="Send again, or ask Xandr by job id."
-            )
+            return self._missing(part)
         state = self._state(job, part.lines, part.memory)
         if state.status.is_final or age < OVERDUE:
             return state
@@ -357,6 +377,13 @@ class XandrConnector(Connector):
             next_step=f"Ask Xandr about job {part.job_id}.",
         )
 
+    def _missing(self, part: PartRef) -> RemoteState:
+        """One odd answer does not end a job: only when it is missing again and again is it gone."""
+        times = int(part.memory.get("missing", 0)) + 1
+        if times < LOOKS_FOR_MISSING:
+            return RemoteState(RemoteStatus.UNKNOWN, raw="not shown", job_id=part.job_id, memory={"missing": times})
+        raise RemoteMissing("Xandr does not know the job any more.", next_step="Send again, or ask Xandr by job id.")
+
     def next_poll(self, waited: float, polls: int) -> float:
         """With the defaults every minute for 15 minutes, every 5 to six hours, then every 15 (rule 32)."""
         first = float(self.config.settings["pollFirstSeconds"])
@@ -365,11 +392,14 @@ class XandrConnector(Connector):
 
     def _state(self, job: Job, lines: int, memory: Mapping[str, Any]) -> RemoteState:
         floor = self.config.settings["matchRateFloor"]
-        state = state_of(job, lines, None if floor is None else float(floor))
-        if state.counters.get("may_be_applied") and not memory.get("resent"):
+        state = state_of(forward(job, word(memory.get("phase"))), lines, None if floor is None else float(floor))
+        if phase_of(job) == "error" and not memory.get("resent"):
             # The same lines under a new job change no membership twice, and heal one that was half done (rule 29).
-            return replace(state, resend=True, memory={"resent": True})
-        return state
+            return replace(state, resend=True, memory={"resent": True, "phase": "", "perhaps": state.perhaps})
+        if state.status is RemoteStatus.FAILED and memory.get("perhaps"):
+            # What the first job has done stays, however the second one failed.
+            state = replace(state, perhaps=True)
+        return replace(state, memory={"phase": state.raw, "missing": 0}) if state.raw in PHASES else state
 
     def _job(self, job_id: str) -> Job | None:
         """One job; null, an empty object, an empty array and an error all mean that there is none (register, U27)."""

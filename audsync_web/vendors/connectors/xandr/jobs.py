@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from audsync_web.vendors.connectors.base import HistoryEntry, RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.reading import whole
 
-from .api import Envelope, moment, whole, word
+from .api import Envelope, moment, word
 
 Job = Mapping[str, Any]
 
@@ -56,6 +57,14 @@ def is_waiting(job: Job, now: datetime) -> bool:
         made = moment(job.get("created_on")) or moment(job.get("last_modified"))
         return made is not None and (now - made).total_seconds() <= 300
     return phase not in {"completed", "error", ""}
+
+
+def forward(job: Job, seen: str) -> Job:
+    """The job with the furthest of its phase and one seen before: an apparent move back is ignored (section 5)."""
+    order = list(PHASES)
+    phase = phase_of(job)
+    back = phase in order and seen in order and order.index(phase) < order.index(seen)
+    return {**job, "phase": seen, "percent_complete": None} if back else job
 
 
 @dataclass(frozen=True)
@@ -212,6 +221,7 @@ def _failed(job: Job) -> RemoteState:
         next_step="Send again; if it fails again, give the job id to Xandr.",
         report=str(job.get("error_log_lines") or "").strip().encode()[:MOST_REPORT] or None,
         counters={**counters_of(job), "may_be_applied": uploaded},
+        perhaps=uploaded,
     )
 
 

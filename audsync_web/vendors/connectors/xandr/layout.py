@@ -6,10 +6,11 @@ A delivery feeds one segment, so every line names one user and one segment: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from audsync_web.vendors.connectors.errors import InvalidConfiguration
+from audsync_web.vendors.connectors.base import SegmentRef
+from audsync_web.vendors.connectors.errors import InvalidConfiguration, Permanent
 from audsync_web.vendors.connectors.fields import AccountConfig, Field
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.identifiers import KINDS, IdentifierRule
@@ -56,9 +57,14 @@ DEVICE = IdentifierRule(
 )
 """A UUID; the all-zero one stands for a person who opted out and is not sent (section 7.3)."""
 
-RULES: Mapping[str, IdentifierRule] = {
-    kind: DEVICE if kind in {"idfa", "aaid", "rida"} else KINDS[kind].rule for kind in TYPE_CODES
-}
+
+def _rule(kind: str) -> IdentifierRule:
+    """Whether letter case counts at Xandr is not known: an id goes out as it came, and spelt twice it is one (U24)."""
+    rule = DEVICE if kind in {"idfa", "aaid", "rida"} else KINDS[kind].rule
+    return replace(rule, case="fold") if TYPE_CODES[kind] else rule
+
+
+RULES: Mapping[str, IdentifierRule] = {kind: _rule(kind) for kind in TYPE_CODES}
 FREE_FORM = ("windowsadid", "tifa", "vida", "lgudid")
 """Types of no known shape: only what would break a line is refused."""
 
@@ -126,6 +132,19 @@ class Layout:
         """Whether segments are named by their code instead of their id."""
         return "SEG_CODE" in self.fields
 
+    def target(self, segment: SegmentRef) -> str:
+        """What a segment is named by in this member's files. Raises `Permanent` for a code that would break a line."""
+        if not self.needs_code:
+            return segment.remote_id
+        code = str(segment.memory.get("code", segment.technical_name))
+        if not code or not code.isascii() or not code.isprintable() or any(mark in code for mark in self.separators):
+            raise Permanent(
+                "The segment has no code at Xandr that this member's files can name it by.",
+                code="segment_code_unusable",
+                next_step="Give the segment a code of letters, digits, _ and - at Xandr, then link it again.",
+            )
+        return code
+
     def tail(self, op: Op, target: str, minutes: int, starts: int, type_code: str) -> bytes:
         """What stands after a user id on its line: one whole segment block, then the identifier type.
 
@@ -152,6 +171,7 @@ class Layout:
         return IdentifierRule(
             rf"[^\x00-\x1f\x7f-\x9f{kept_out}]+",
             "holds a separator of the file or a control character, or is longer than 255 bytes",
+            case=rule.case,
         )
 
 

@@ -31,7 +31,8 @@ class UploadQueue:
 
     def pages(self) -> Iterator[list[Job]]:
         """The member's jobs of the last 30 days, newest first; the vendor's own order is not known (register, U28)."""
-        return self._api.pages("/batch-segment", {"member_id": self._member, "sort": "last_modified.desc"}, jobs_of)
+        query = {"member_id": self._member, "sort": "last_modified.desc"}
+        return self._api.pages("/batch-segment", query, jobs_of, "batch_segment_upload_job")
 
     def waiting(self) -> int:
         """Jobs that have not ended, other systems' included. Newest first, so a page without one ends the look."""

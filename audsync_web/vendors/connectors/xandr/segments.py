@@ -8,8 +8,9 @@ from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, SegmentSpec, SegmentState
 from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
+from audsync_web.vendors.connectors.reading import whole
 
-from .api import Envelope, XandrApi, moment, whole, word
+from .api import Envelope, XandrApi, moment, word
 from .layout import LONGEST_MINUTES
 
 SHARED_SEGMENT = "1"
@@ -55,7 +56,8 @@ class Segments:
         """Own segments page by page; rows of other members are dropped."""
         params = {"include_shared": 0, "sort": "id.asc", **filters}
         path = f"/segment/{self._member}" if self._impbus else "/segment"
-        for rows in self._api.pages(path, params if self._impbus else {"member_id": self._member, **params}, rows_of):
+        query = params if self._impbus else {"member_id": self._member, **params}
+        for rows in self._api.pages(path, query, rows_of, "segments"):
             yield [row for row in rows if self._is_own(row)]
 
     def find(self, code: str) -> Row | None:
@@ -125,11 +127,16 @@ class Segments:
         """Change the given fields; the others stay (section 2.3). Effectful."""
         require_writable(remote_id)
         path, params, values = self._one(remote_id)
-        return self._changed(self._api.change("PUT", path, params, values, {"segment": dict(fields)}))
+        # A member named with a change would move an advertiser's segment up to the member (table in section 3.0, S3).
+        params = {name: value for name, value in params.items() if name == "id"}
+        return self._changed(self._api.change("PUT", path, params, values, {"segment": dict(fields)}), remote_id)
 
-    def _changed(self, envelope: Envelope) -> Row:
+    def _changed(self, envelope: Envelope, remote_id: str = "") -> Row:
+        """The segment as the answer tells it; read where it tells less than its id, state and code."""
         rows = rows_of(envelope)
-        return rows[0] if rows else self.get(str(whole(envelope.get("id"))))
+        if rows and state_word(rows[0]) and "code" in rows[0]:
+            return rows[0]
+        return self.get(remote_id or str(whole(rows[0]["id"] if rows else envelope.get("id"))))
 
 
 def require_writable(remote_id: str) -> None:
@@ -153,7 +160,7 @@ def remote_segment(row: Row, created_at: datetime | None) -> RemoteSegment:
         name=str(row.get("short_name") or "")[:LONGEST_NAME],
         external_id=code,
         created_at=created_at,
-        memory={"code": code} if code else {},
+        memory={"code": code},
     )
 
 

@@ -8,6 +8,7 @@ from audsync_web.vendors.connectors.fields import Field, credential, pacing_fiel
 from .layout import LAYOUT_FIELDS, TYPE_CODES
 from .upload import MOST_FILE_BYTES
 
+CONSOLE_HOST = "api.appnexus.com"
 IMPBUS_HOST = "api.adnxs.com"
 
 FIELDS: tuple[Field, ...] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +15,14 @@ from audsync_web.vendors.connectors.base import Clock, PartPayload
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import Permanent, QuotaExceeded, TooLarge, Transient, UnknownOutcome
 
-from .api import XandrApi, upload_error, uploaded_job, word
+from .api import THROTTLE_PAUSE, XandrApi, upload_error, uploaded_job, word
 from .jobs import jobs_of
 
 MOST_FILE_BYTES = 500_000_000
 """0.5 GB, read as decimal and kept for the wire and the unpacked file alike (register, U16)."""
 START_BY = timedelta(minutes=4, seconds=30)
 ABORT_AFTER = timedelta(minutes=85)
+QUOTA_PATIENCE = timedelta(hours=24)
 DEAD_ADDRESS = {404, 410}
 TOO_SLOW = "maximum upload time exceeded"
 HALF_FILE = "Lower “Largest part” of the vendor account, so that a file is sent sooner."
@@ -95,6 +96,25 @@ def judge_upload(reply: Reply, job: OpenJob, gate: str, pause: float) -> str:
     return "" if uploaded_job(reply) == job.job_id else "Xandr's answer to the upload named another job"
 
 
+def patience(memory: Mapping[str, Any], now: datetime, used_up: QuotaExceeded) -> str:
+    """Since when this part has met a used-up quota, "" when it has not.
+
+    Raises `Permanent` once that is a day (section 12, rule 30).
+    """
+    if used_up.code == "throttled":
+        return str(memory.get("quota_since") or "")
+    since = str(memory.get("quota_since") or now.isoformat())
+    if now - datetime.fromisoformat(since) >= QUOTA_PATIENCE:
+        raise Permanent(
+            "The member's upload quota at Xandr has left no room for this file for a day.",
+            code="quota_too_small",
+            next_step="Ask Xandr for a higher quota, or lower “Largest part” of the vendor account; then retry.",
+            vendor_text=used_up.vendor_text,
+            status=used_up.status,
+        )
+    return since
+
+
 def _refusal(reply: Reply, code: str, said: str, gate: str, pause: float) -> Exception:
     context: dict[str, Any] = {"vendor_text": f"{code} {said}".strip(), "status": reply.status}
     if code == "FILESIZE_LIMIT_EXCEEDED" or reply.status == 413:
@@ -108,11 +128,11 @@ def _refusal(reply: Reply, code: str, said: str, gate: str, pause: float) -> Exc
     if code.startswith("UPLOAD_URL") or reply.status in DEAD_ADDRESS:
         # Refused before anything was read: a new job has a new address (register, U13).
         return Transient("Xandr did not take the upload address any more.", code="upload_url_dead", **context)
-    if reply.status == 429 or reply.status == 408:
-        return Transient(
-            "Xandr asks us to slow down.", code="throttled", retry_after=reply.retry_after() or 60.0, **context
-        )
+    if reply.status in {408, 429} or code == "RATE_EXCEEDED":
+        wait = reply.retry_after() or THROTTLE_PAUSE
+        return QuotaExceeded("Xandr asks us to slow down.", gate=gate, retry_after=wait, code="throttled", **context)
     if not code or reply.status >= 500:
         # No word of the upload host's own: only the job's phase can tell what became of the file.
         return UnknownOutcome("Xandr's upload host did not say what became of the file.", code="answer_lost", **context)
-    return Permanent("Xandr refused the file.", code="upload_refused", **context)
+    # The codes of this host are not all published: any refusal is a failure that a new job may mend (register, U13).
+    return Transient("Xandr refused the file.", code="upload_refused", **context)

@@ -1,0 +1,40 @@
+"""Vendors' JSON is read for what it says, whatever form its numbers and times come in."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from audsync_web.vendors.connectors.reading import utc_moment, whole
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("5", 5),
+        ('"5"', 5),
+        ('" 5 "', 5),
+        ("5.0", 5),
+        ("-5", -5),
+        ('"18446744073709551615"', 18446744073709551615),
+        ("0", 0),
+        *((odd, None) for odd in ("null", '"x"', "true", "1.5", "NaN", "Infinity", "1e400", "[]", "{}")),
+        *((odd, None) for odd in ('""', '"1e3"', '"--5"', '"²"', '"٣"', '"1_000"')),
+        ('"' + "9" * 5000 + '"', None),
+    ],
+)
+def test_numbers_may_be_texts_and_nothing_else_is_one(text: str, read: int | None):
+    assert whole(json.loads(text)) == read
+
+
+@pytest.mark.parametrize("value", ["yesterday", "", None, 5, "9999-12-31T23:59:59-12:00", "2026-13-01T00:00:00Z"])
+def test_what_is_no_time_is_none(value: Any):
+    assert utc_moment(value) is None
+
+
+def test_times_come_in_utc():
+    assert utc_moment(" 2026-11-22T10:16:02+02:00 ") == datetime(2026, 11, 22, 8, 16, 2, tzinfo=UTC)
+    assert utc_moment("2026-11-22T08:16:02") == datetime(2026, 11, 22, 8, 16, 2, tzinfo=UTC)
