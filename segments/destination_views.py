@@ -14,11 +14,12 @@ from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.people.access import page
 from audsync_web.vendors.models import VendorAccount
 
-from . import services
+from . import renewing, services
 from .forms import DestinationForm, ReleaseForm, add_faults
 from .models import Destination, Segment
 from .selectors import accounts_not_used
 from .views import segment_or_404, segment_url
+from .wording import removal_warning
 
 
 @page("GET", "POST", needs="manager")
@@ -82,9 +83,42 @@ def destination_remove(request: PageRequest, pk: int, destination_pk: int) -> Ht
         services.destination_release(actor=request.actor, destination=destination, choice=form.cleaned_data["release"])
         text = f"{destination.vendor_account.name} is being removed from {destination.segment.name}."
         return go_to(request, segment_url(destination.segment), text)
-    context = {"destination": destination, "segment": destination.segment, "form": form}
+    context = {
+        "destination": destination,
+        "segment": destination.segment,
+        "form": form,
+        "warning": removal_warning(destination),
+    }
     status = 422 if request.method == "POST" else 200
     return render(request, "segments/destination_remove.html", context, status=status)
+
+
+@page("GET", "POST", needs="manager")
+def destination_renew(request: PageRequest, pk: int, destination_pk: int) -> HttpResponseBase:
+    """Say what a new segment at the vendor means, then make it."""
+    destination = _destination(request, pk, destination_pk)
+    if not renewing.can_be_renewed(destination):
+        raise Http404
+    if request.method != "POST":
+        context = {"destination": destination, "segment": destination.segment}
+        return render(request, "segments/destination_renew.html", context)
+    try:
+        renewing.destination_renew(actor=request.actor, destination=destination)
+    except services.SegmentConflict as error:
+        return go_to(request, segment_url(destination.segment), str(error), level=messages.ERROR)
+    text = f"A new segment is being made at {destination.vendor_account.name}. Upload the whole list to it."
+    return go_to(request, segment_url(destination.segment), text)
+
+
+@page("POST", needs="manager")
+def left_segment_delete(request: PageRequest, pk: int, destination_pk: int) -> HttpResponseBase:
+    """Delete what a new version has replaced at the vendor."""
+    segment = segment_or_404(request, pk)
+    destination = renewing.left_at_vendors(segment).filter(pk=destination_pk).first()
+    if destination is None:
+        raise Http404
+    renewing.left_segment_delete(actor=request.actor, destination=destination)
+    return go_to(request, segment_url(segment), f"{destination.remote_id} is being deleted at its vendor.")
 
 
 @page("POST", needs="manager")

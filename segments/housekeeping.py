@@ -7,15 +7,14 @@ from datetime import timedelta
 from django.utils import timezone
 
 from audsync_web.jobs.kinds import on_housekeeping, on_tick
-from audsync_web.jobs.models import cleared_error
+from audsync_web.jobs.waiting import flag, go_on
+from audsync_web.vendors.faults import ACCOUNT_IN_TROUBLE, account_trouble
 from audsync_web.vendors.models import AccountStatus
 
 from .models import Destination, DestinationStatus
 from .services import segment_refresh
 
 ATTENTION_LIFETIME = timedelta(hours=72)
-AT_ONCE = 200
-ACCOUNT_IN_TROUBLE = "account_needs_attention"
 UNDER_WAY = (DestinationStatus.CREATING, DestinationStatus.PUBLISHING)
 
 
@@ -36,24 +35,11 @@ def flag_waiting_for_accounts() -> None:
     """A destination whose vendor account needs attention says why; it goes on when the account works again."""
     rows = Destination.objects.select_related("segment", "vendor_account")
     troubled = rows.filter(status__in=UNDER_WAY, vendor_account__status=AccountStatus.NEEDS_ATTENTION)
-    for destination in troubled[:AT_ONCE]:
-        account = destination.vendor_account
-        Destination.objects.filter(pk=destination.pk, status__in=UNDER_WAY).update(
-            status=DestinationStatus.NEEDS_ATTENTION,
-            error_code=ACCOUNT_IN_TROUBLE,
-            error_text=f"{account.name}: {account.error_text or 'It needs attention.'}",
-            next_step=account.next_step or "Open the vendor account.",
-            attention_since=timezone.now(),
-        )
+    touched = flag(troubled, ACCOUNT_IN_TROUBLE, lambda destination: account_trouble(destination.vendor_account))
+    touched += go_on(rows.filter(vendor_account__status=AccountStatus.OK), ACCOUNT_IN_TROUBLE, _under_way)
+    for destination in touched:
         segment_refresh(destination.segment)
-    mended = rows.filter(
-        status=DestinationStatus.NEEDS_ATTENTION,
-        error_code=ACCOUNT_IN_TROUBLE,
-        vendor_account__status=AccountStatus.OK,
-    )
-    for destination in mended[:AT_ONCE]:
-        under_way = DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING
-        Destination.objects.filter(pk=destination.pk, status=DestinationStatus.NEEDS_ATTENTION).update(
-            status=under_way, next_action_at=timezone.now(), **cleared_error()
-        )
-        segment_refresh(destination.segment)
+
+
+def _under_way(destination: Destination) -> str:
+    return DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING

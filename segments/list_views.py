@@ -48,7 +48,7 @@ def _order(wanted: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _summary(rows: QuerySet[Segment]) -> str:
-    counted = rows.order_by()[: MOST_COUNTED + 1].count()
+    counted = rows.order_by().values("pk")[: MOST_COUNTED + 1].count()
     if counted > MOST_COUNTED:
         return f"{format_count(MOST_COUNTED)}+ segments"
     return f"{format_count(counted)} segment{'' if counted == 1 else 's'}"

@@ -20,7 +20,7 @@ from audsync_web.vendors.connectors.base import (
     RemoteSegment,
     SegmentState,
 )
-from audsync_web.vendors.connectors.errors import ConnectorError, Permanent
+from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, Transient
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
@@ -42,7 +42,10 @@ def advance(lease: Lease) -> None:
             else:
                 _step(lease, destination, connector)
     except ConnectorError as error:
-        _apply_fault(lease, destination, error)
+        if destination.status == DestinationStatus.RELEASED:
+            _still_there(lease, destination, error)
+        else:
+            _apply_fault(lease, destination, error)
     _keep_going(destination)
     segment_refresh(destination.segment)
 
@@ -160,6 +163,10 @@ def read_intent(stored: dict[str, Any]) -> Intent:
 def _reconcile(lease: Lease, destination: Destination, connector: Connector) -> None:
     """An intent without outcome: ask the vendor before anything is sent again."""
     intent = read_intent(destination.intent or {})
+    if destination.wanted == Wanted.RELEASED and intent.step != "create":
+        # Whether it went live is of no interest any more, and some vendors are asked by publishing once more.
+        lease.update(intent=None, next_action_at=timezone.now())
+        return
     if intent.step == "create":
         found = connector.reconcile_segment(destination.spec(), intent)
     else:
@@ -169,8 +176,22 @@ def _reconcile(lease: Lease, destination: Destination, connector: Connector) -> 
         store(lease, destination, found.value)
     elif isinstance(found, Nothing):
         _nothing_there(lease, destination)
+    elif destination.wanted == Wanted.RELEASED:
+        _release_unseen(lease, found)
     else:
         _ask_a_person(lease, destination, found)
+
+
+def _release_unseen(lease: Lease, unclear: CannotTell) -> None:
+    """Let go of a destination of which the vendor cannot tell whether it was made: nothing was ever sent to it."""
+    left_over = {
+        "error_code": "left_over",
+        "error_text": unclear.text,
+        "next_step": "If it exists there, remove it by hand. Nobody was ever sent to it.",
+    }
+    now = timezone.now()
+    fields = {"status": DestinationStatus.RELEASED, "intent": None, "next_action_at": None, "finished_at": now}
+    lease.update(**fields, **(cleared_error() | left_over))
 
 
 def _nothing_there(lease: Lease, destination: Destination) -> None:
@@ -182,7 +203,12 @@ def _nothing_there(lease: Lease, destination: Destination) -> None:
     elif now - seen < SECOND_LOOK:
         lease.update(next_action_at=seen + SECOND_LOOK)
     else:
-        lease.update(intent=None, next_action_at=now)
+        lost = Transient("The vendor breaks off each time before it answers, and has nothing of it.", code="lost")
+        verdict, told = judge(lost, destination.attempts), error_fields(lost)
+        told["vendor_text"] = destination.vendor_text
+        lease.update(intent=None)
+        destination.intent = None
+        _try_again(lease, destination, verdict.move, verdict.seconds, told)
 
 
 def _ask_a_person(lease: Lease, destination: Destination, unclear: CannotTell) -> None:
@@ -210,6 +236,19 @@ def _apply_fault(lease: Lease, destination: Destination, error: ConnectorError) 
         lease.update(status=DestinationStatus.FAILED, next_action_at=None, **told, **_settled(destination))
     else:
         _try_again(lease, destination, verdict.move, verdict.seconds, told)
+
+
+def _still_there(lease: Lease, destination: Destination, error: ConnectorError) -> None:
+    """What was left at the vendor could not be deleted: it is tried again, or stays as it is and says why."""
+    verdict = judge(error, destination.attempts)
+    told = error_fields(error)
+    if verdict.move == "stop":
+        now = timezone.now()
+        lease.update(release_choice="leave", finished_at=now, next_action_at=None, **told)
+        return
+    if verdict.move == "account":
+        account_needs_attention(destination.vendor_account, error)
+    lease.update(attempts=destination.attempts + 1, **due_in(max(verdict.seconds, 2.0)), **told)
 
 
 def _settled(destination: Destination) -> dict[str, Any]:

@@ -67,7 +67,9 @@ def with_size(segments: QuerySet[Segment]) -> QuerySet[Segment]:
 
     Memberships stand above this app and are reached through the destinations.
     """
-    largest = _current().filter(snapshots__superseded_at__isnull=True).order_by("-snapshots__members")
+    # Named as there: of a membership that may be missing, no database looks up the current one by its index.
+    current = {"snapshots__isnull": False, "snapshots__superseded_at__isnull": True}
+    largest = _current().filter(**current).order_by("-snapshots__members")
     held = Subquery(largest.values("snapshots__members")[:1], output_field=BigIntegerField())
     return segments.annotate(size=Coalesce(held, 0, output_field=BigIntegerField()))
 
@@ -81,8 +83,8 @@ def with_destinations(segments: QuerySet[Segment]) -> QuerySet[Segment]:
 def destinations_shown(company: Company, segment_pk: int) -> list[Any]:
     """A segment's destinations, those being removed included, in one query.
 
-    Each has its `segment` and `vendor_account`, and of the acknowledged membership the `members` (None: not known) and
-    the day on which the first `members_end`.
+    Each has its `segment` and `vendor_account`, and of the acknowledged membership the `members` (None: not known), the
+    day on which the first `members_end`, and of how many it is `uncertain` whether they are there.
     """
     held = Destination.objects.filter(pk=OuterRef("pk"), snapshots__superseded_at__isnull=True)
     rows = (
@@ -92,6 +94,7 @@ def destinations_shown(company: Company, segment_pk: int) -> list[Any]:
         .annotate(
             members=Subquery(held.values("snapshots__members")[:1]),
             members_end=Subquery(held.values("snapshots__first_ends_on")[:1]),
+            uncertain=Subquery(held.values("snapshots__uncertain")[:1]),
         )
     )
     return list(rows.order_by("pk"))

@@ -64,7 +64,7 @@ def segment_create(
         segment.full_clean()
         segment.save()
         for wish in wishes:
-            _make_destination(segment, wish)
+            make_destination(segment, wish)
         audit.record(actor, "segment.create", segment, destinations=[w.vendor_account.name for w in wishes])
     return segment
 
@@ -119,7 +119,8 @@ def _wish_fault(wish: DestinationWish) -> str | None:
     return None
 
 
-def _make_destination(segment: Segment, wish: DestinationWish, *, wants_membership: bool = False) -> Destination:
+def make_destination(segment: Segment, wish: DestinationWish, *, wants_membership: bool = False) -> Destination:
+    """A destination in the making; its job creates the remote segment. Within the caller's transaction."""
     account = wish.vendor_account
     destination = Destination.objects.create(
         segment=segment,
@@ -257,7 +258,7 @@ def destination_add(*, actor: Actor, segment: Segment, wish: DestinationWish) ->
     ):
         raise SegmentConflict(f"{wish.vendor_account.name} is a destination of this segment already.")
     with transaction.atomic():
-        destination = _make_destination(segment, wish, wants_membership=True)
+        destination = make_destination(segment, wish, wants_membership=True)
         segment_refresh(segment)
         audit.record(actor, "destination.add", segment, vendor_account=wish.vendor_account.name)
     return destination

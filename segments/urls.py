@@ -23,6 +23,16 @@ urlpatterns = [
         name="destination_remove",
     ),
     path(
+        "segments/<int:pk>/destinations/<int:destination_pk>/renew",
+        destination_views.destination_renew,
+        name="destination_renew",
+    ),
+    path(
+        "segments/<int:pk>/destinations/<int:destination_pk>/delete-left",
+        destination_views.left_segment_delete,
+        name="left_segment_delete",
+    ),
+    path(
         "segments/<int:pk>/destinations/<int:destination_pk>/retry",
         destination_views.destination_retry,
         name="destination_retry",

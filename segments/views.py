@@ -16,6 +16,7 @@ from audsync_web.people.access import get_visible_or_404, page
 from . import services
 from .forms import NewSegment, RenameForm, add_faults
 from .models import Segment
+from .renewing import left_at_vendors
 from .selectors import accounts_not_used, accounts_offered, destinations_shown, size_over_time
 from .wording import destination_card, publish_label, publish_meaning, segment_word
 
@@ -66,6 +67,7 @@ def segment_one(request: PageRequest, pk: int) -> HttpResponseBase:
     columns, rows = size_over_time(destinations)
     context = {
         **live_context(segment, destinations),
+        "left_there": list(left_at_vendors(segment)),
         "plot_columns": columns,
         "plot_rows": rows,
         "can_add": request.actor.manages and not segment.archived_at and accounts_not_used(segment).exists(),

@@ -10,6 +10,7 @@ from audsync_web.vendors.connectors.base import Capabilities
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 
 from .models import Destination, DestinationStatus, SegmentStatus, Wanted
+from .renewing import can_be_renewed
 from .services import identifier_label
 
 STOPPED = (DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION)
@@ -26,6 +27,18 @@ UNKNOWN_CHOICES = (
     "For a true replace, let AudSync make a segment of its own: remove this destination, leave the segment there "
     "as it is, and add the account again without an id.",
 )
+
+
+# What becomes of identifiers whose outcome is not known.
+NEXT_UPLOAD_MENDS = "The next upload puts it right: it sends them again, or takes them out."
+
+
+def outcome_sentence(count: int) -> str:
+    """That nobody knows what became of so many identifiers; none: of a list that told the vendor nothing new."""
+    if not count:
+        return "Whether the vendor took the list is not known."
+    what = "1 identifier" if count == 1 else f"{count:,} identifiers"
+    return f"The outcome of {what} is not known: the vendor may have applied its part, or still do so."
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,7 @@ class DestinationCard:
     moves: bool
     """Whether it changes by itself within moments."""
     can_retry: bool
+    can_renew: bool
     retry_warning: str
 
     @property
@@ -82,6 +96,12 @@ class DestinationCard:
         return not self.destination.membership_known
 
     @property
+    def uncertain(self) -> str:
+        """That of some identifiers nobody knows whether they are there; empty when it is known of all."""
+        count = self.destination.uncertain
+        return f"{outcome_sentence(count)} {NEXT_UPLOAD_MENDS}" if count else ""
+
+    @property
     def is_waiting(self) -> bool:
         """Whether its text is our own waiting, which is no fault."""
         return bool(self.destination.error_text) and not self.destination.error_code
@@ -98,6 +118,7 @@ def destination_card(destination: Any) -> DestinationCard:
         now=_now(destination),
         moves=moves or (not stopped and not held and destination.status not in SETTLED),
         can_retry=stopped,
+        can_renew=not stopped and destination.wanted != Wanted.RELEASED and can_be_renewed(destination),
         retry_warning=_retry_warning(destination) if stopped else "",
     )
 
@@ -130,10 +151,28 @@ def _now(destination: Destination) -> str:
     return ""
 
 
+def removal_warning(destination: Destination) -> str:
+    """What may be left over when a destination is removed whose making has no known outcome."""
+    if not _has_lost_create(destination):
+        return ""
+    label = destination.vendor_account.connector.label
+    return (
+        f"The answer to creating this segment was lost, so {label} may hold one already. AudSync looks for it once "
+        f"more. If {label} cannot tell, the destination goes all the same; what may be left there is empty, has "
+        f"{destination.segment.technical_name} in its name, and is to be removed at {label} by hand."
+    )
+
+
+def _has_lost_create(destination: Destination) -> bool:
+    return (destination.intent or {}).get("step") == "create" and not destination.remote_id
+
+
 def _retry_warning(destination: Destination) -> str:
     """What may be left over when a create whose answer was lost is repeated."""
-    if not destination.intent or destination.intent.get("step") != "create" or destination.remote_id:
+    if not _has_lost_create(destination):
         return ""
+    if destination.wanted == Wanted.RELEASED:
+        return removal_warning(destination)
     label = destination.vendor_account.connector.label
     return (
         f"The answer to creating this segment was lost, so {label} may hold a stray one already. "

@@ -20,7 +20,7 @@ from audsync_web.api.paging import whole_number
 from audsync_web.api.schema import ErrorSerializer
 from audsync_web.api.times import api_time
 from audsync_web.api.views import ApiView
-from audsync_web.exports import csv_response
+from audsync_web.exports import csv_response, opaque_response
 from audsync_web.people.access import get_visible_or_404
 from segments.active import active_memberships
 from segments.models import Segment
@@ -41,6 +41,7 @@ from .bodies import RequestBody
 from .engine.refusal import FileRefused
 from .models import Upload
 from .rejected import COLUMNS, rejected_rows, rejections_audit
+from .reports import vendor_report_audit, vendor_report_blocks
 from .services import UploadConflict, upload_cancel, upload_retry
 
 LONGEST_LIST = 1000
@@ -210,6 +211,29 @@ class RejectionsView(UploadApi):
             raise ApiError(status.HTTP_410_GONE, "The report of this upload is no longer kept.")
         rejections_audit(actor=self.actor, upload=upload)
         return csv_response(f"rejected-{upload.pk}.csv", COLUMNS, rejected_rows(upload))
+
+
+class VendorReportView(UploadApi):
+    """A vendor's own error file."""
+
+    @extend_schema(
+        operation_id="upload_vendor_report",
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            410: OpenApiResponse(ErrorSerializer, "The report is no longer kept."),
+        },
+    )
+    def get(self, request: Request, segment_id: int, upload_id: uuid.UUID, vendor_account_id: int) -> HttpResponseBase:
+        """The error file that a vendor left for the newest delivery there, as it came; 404 when it left none."""
+        upload = self.upload(segment_id, upload_id)
+        if upload.report_gone_at is not None:
+            raise ApiError(status.HTTP_410_GONE, "The report of this upload is no longer kept.")
+        deliveries = upload.deliveries.select_related("upload").filter(vendor_account_id=vendor_account_id)
+        delivery = deliveries.order_by("-pk").first()
+        if delivery is None or not delivery.vendor_report:
+            raise Http404
+        vendor_report_audit(actor=self.actor, delivery=delivery)
+        return opaque_response(f"vendor-errors-{delivery.pk}.txt", vendor_report_blocks(delivery))
 
 
 class MembershipView(UploadApi):

@@ -66,6 +66,7 @@ class ProfileAnswerSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     count = serializers.IntegerField(allow_null=True)
     error = serializers.CharField(allow_null=True)
+    note = serializers.CharField(allow_null=True, help_text="What was not asked, and why.")
 
 
 class PersonSearchSerializer(serializers.Serializer[Any]):

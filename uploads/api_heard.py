@@ -22,6 +22,7 @@ from audsync_web.jobs.kinds import kind_named
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 
+from . import files
 from .models import Delivery, DeliveryStatus, Upload, UploadStatus
 
 # Long enough for the server to notice that nobody is there, short enough that nobody waits.
@@ -60,12 +61,15 @@ def _pieces(answer: Response, actor: Actor, request: HttpRequest) -> Iterator[by
 
 
 def _withdraw(actor: Actor, upload_id: Any) -> None:
-    now = timezone.now()
+    now, upload = timezone.now(), Upload.objects.get(pk=upload_id)
     rows = Upload.objects.filter(pk=upload_id, finished_at__isnull=True, lease_owner="")
-    if not rows.update(status=UploadStatus.CANCELLED, details=VANISHED, finished_at=now, next_action_at=None):
+    ended = {"status": UploadStatus.CANCELLED, "details": VANISHED, "finished_at": now, "next_action_at": None}
+    # What may be half a list is not kept, so that no retry can send it.
+    if not rows.update(**ended, original="", original_gone_at=now, report="", report_gone_at=now):
         return
     Delivery.objects.open().filter(upload=upload_id, is_live=False).update(
         status=DeliveryStatus.CANCELLED, error_text=VANISHED, finished_at=now, next_action_at=None, updated_at=now
     )
-    upload = Upload.objects.get(pk=upload_id)
+    files.delete(upload.original)
+    files.delete(upload.report)
     audit.record(actor, "upload.withdraw", upload, name=str(upload))

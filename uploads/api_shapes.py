@@ -153,5 +153,6 @@ def delivery_shape(delivery: Delivery) -> dict[str, Any]:
 
 def _details(delivery: Delivery) -> str | None:
     if delivery.status in _STOPPED and delivery.error_text:
-        return " ".join(filter(None, (delivery.error_text, delivery.next_step)))
+        said = f"The vendor says: “{delivery.vendor_text}”." if delivery.vendor_text else ""
+        return " ".join(filter(None, (delivery.error_text, said, delivery.next_step)))
     return delivery.details or delivery.error_text or None

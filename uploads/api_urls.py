@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .api import MembershipView, RejectionsView, UploadCancelView, UploadListView, UploadRetryView, UploadView
+from .api import (
+    MembershipView,
+    RejectionsView,
+    UploadCancelView,
+    UploadListView,
+    UploadRetryView,
+    UploadView,
+    VendorReportView,
+)
 from .api_erasing import (
     ErasureLiftView,
     ErasureListView,
@@ -51,4 +59,5 @@ urlpatterns = [
     path(f"{UPLOAD}/cancel", UploadCancelView.as_view(), name="upload_cancel"),
     path(f"{UPLOAD}/retry", UploadRetryView.as_view(), name="upload_retry"),
     path(f"{UPLOAD}/rejections", RejectionsView.as_view(), name="upload_rejections"),
+    path(f"{UPLOAD}/vendor-reports/<int:vendor_account_id>", VendorReportView.as_view(), name="vendor_report"),
 ]

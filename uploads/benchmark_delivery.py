@@ -27,11 +27,9 @@ from . import benchmark_loop, delivery, files
 from .benchmark_sink import BATCH
 from .engine.benchmark_stages import peak_memory
 from .engine.members import build_members
-from .engine.parts import render_part
 from .engine.reading import CheckOptions
 from .models import Delivery, DeliveryStatus, Mode, Upload, UploadStatus
-from .payload import range_of
-from .planning import context_of
+from .payload import PartMaker
 from .services import upload_folder
 
 KIND = "custom_id"
@@ -132,11 +130,10 @@ def _keep_bodies(sending: Delivery, folder: Path) -> None:
 def _bodies(sending: Delivery) -> Iterator[tuple[str, bytes]]:
     with (
         connector_for(sending.destination.vendor_account) as connector,
-        files.local_file(sending.changes_file) as changes,
+        PartMaker(sending, sending.destination, connector) as maker,
     ):
-        form = connector.line_format(context_of(sending, sending.destination))
         for part in sending.parts.order_by("number"):
-            yield f"{part.number:08d}", render_part(changes, range_of(part), form)
+            yield f"{part.number:08d}", maker.make(part).content
 
 
 def _plain_loop(sink: str, bodies: Path, rows: int) -> float:

@@ -75,7 +75,15 @@ def _lists(history: History) -> Iterator[tuple[str, Ask, str]]:
             yield f"{what}, {name}", page, f"{path}?{urlencode(query)}"
     segment = history.segments[0].pk
     middle = _middle(Upload, segment=segment)
+    for name, query in _audit_filters(history):
+        yield f"audit trail, {name}", page, f"/audit?{urlencode(query)}"
+    account = history.accounts[0].pk
     yield "overview", page, "/"
+    yield "overview, live", page, "/overview/live"
+    yield "segments", page, "/segments"
+    yield "vendor accounts", page, "/vendor-accounts"
+    yield "vendor account", page, f"/vendor-accounts/{account}"
+    yield "what to upload to", page, "/uploads/new"
     yield "upload", page, f"/uploads/{middle}"
     yield "segment", page, f"/segments/{segment}"
     yield "segment's uploads", page, f"/segments/{segment}/uploads"
@@ -116,6 +124,29 @@ def _filters(history: History, statuses: list[str]) -> Iterator[tuple[str, dict[
     yield "search, no such name", {"q": "nowhere-to-be-found"}
     yield "search, upload's id", {"q": str(_middle(Upload))}
     yield "search, vendor's job", {"q": "job-1"}
+
+
+def _audit_filters(history: History) -> Iterator[tuple[str, dict[str, Any]]]:
+    day = (STARTS + timedelta(days=200)).date().isoformat()
+    yield "all", {}
+    yield "action", {"action": "upload.cancel"}
+    yield "action that never was", {"action": "key.revoke"}
+    yield "person", {"person": history.people[0].pk}
+    yield "person without any", {"person": history.idle_person.pk}
+    yield "until the middle", {"until": day}
+    yield "one day", {"since": day, "until": day}
+    yield (
+        "action of a person, one day",
+        {
+            "person": history.people[0].pk,
+            "action": "upload.cancel",
+            "since": day,
+            "until": day,
+        },
+    )
+    yield "search, common name", {"object": "members"}
+    yield "search, no such name", {"object": "nowhere-to-be-found"}
+    yield "search, id", {"object": str(_middle(Upload))}
 
 
 def _middle(model: Any, **filters: Any) -> Any:

@@ -16,6 +16,8 @@ from typing import Any
 
 import django
 
+from audsync_web.celery import keep_what_is_loaded
+
 PROJECT = Path(__file__).resolve().parent.parent
 SERVERS = ("DATABASE_URL", "CELERY_BROKER_URL", "AUDSYNC_STORAGE_URL")
 KEYS = ("AUDSYNC_SECRET_KEY", "AUDSYNC_ENCRYPTION_KEYS")
@@ -52,7 +54,9 @@ def _environment(folder: Path, *, server: bool) -> dict[str, str]:
 def main(module: str, folder: str, *arguments: str) -> str:
     """Run a benchmark's inner half; its figures as JSON."""
     django.setup()
-    return json.dumps(importlib.import_module(f"uploads.{module}").run(Path(folder), *arguments))
+    inner = importlib.import_module(f"uploads.{module}")
+    keep_what_is_loaded()  # as a worker does
+    return json.dumps(inner.run(Path(folder), *arguments))
 
 
 if __name__ == "__main__":

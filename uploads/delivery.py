@@ -10,23 +10,27 @@ import time
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
 from audsync_web.jobs.leases import CancelRequested, Lease
 from audsync_web.vendors.connectors.errors import ConnectorError, QuotaExceeded
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
+from audsync_web.vendors.models import VendorAccount
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
 
 from .finishing import end_delivery, finish
 from .following import poll_due_parts
 from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
+from .neighbours import forget_removed_neighbours
 from .planning import plan
 from .run import Run
 from .sending import reconcile_open_part, resume_interrupted, send_next_parts
 from .services import delivery_request_cancel
 from .settling import upload_settle
+from .uncertain import end_parts
 
 SLICE_SECONDS = 8.0
 
@@ -66,12 +70,30 @@ def _take_place(lease: Lease, delivery: Delivery) -> bool:
     status = DeliveryStatus.SENDING if delivery.status == DeliveryStatus.STAGED else DeliveryStatus.PREPARING
     try:
         with transaction.atomic():
-            lease.update(is_live=True, status=status, started_at=delivery.started_at or timezone.now())
+            is_free = _account_is_free(delivery)
+            if is_free:
+                lease.update(is_live=True, status=status, started_at=delivery.started_at or timezone.now())
     except IntegrityError:
+        is_free = False
+    if not is_free:
         lease.update(**due_in(1.0))
         return False
     delivery.is_live, delivery.status = True, status
     return True
+
+
+def _account_is_free(delivery: Delivery) -> bool:
+    """Whether nothing else of the account is under way, where its deliveries run one at a time.
+
+    What a delivery sends there depends on what the one before has left. The account's row is held until this one is
+    live, so that two cannot both find it free.
+    """
+    account = delivery.destination.vendor_account
+    if not account.connector.capabilities.account_exclusive:
+        return True
+    VendorAccount.objects.select_for_update().get(pk=account.pk)
+    others = Delivery.objects.filter(destination__vendor_account_id=account.pk, is_live=True)
+    return not others.exclude(pk=delivery.pk).exists()
 
 
 def _work(run: Run) -> None:
@@ -84,6 +106,7 @@ def _work(run: Run) -> None:
         _after_planning(run)
         return
     resume_interrupted(run)
+    forget_removed_neighbours(run.lease, delivery)
     deadline = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < deadline:
         if not _step(run):
@@ -116,8 +139,10 @@ def _after_planning(run: Run) -> None:
 def _step(run: Run) -> bool:
     """Do the next useful thing. False when the slice is over: the delivery ended, or has to wait."""
     if reconcile_open_part(run):
-        return run.goes_on
+        return run.goes_on or _follow_others(run)
     sent = send_next_parts(run)
+    if not run.goes_on:
+        return _follow_others(run)
     if run.ended:
         return False
     polled = poll_due_parts(run)
@@ -133,10 +158,18 @@ def _step(run: Run) -> bool:
     return False
 
 
+def _follow_others(run: Run) -> bool:
+    """While nobody can tell what became of one part, those that the vendor has are followed all the same."""
+    if run.not_before is not None:
+        poll_due_parts(run)
+        run.wait()
+    return False
+
+
 def _cancel_unsent(run: Run) -> bool:
     """Drop what is unsent. True when that was all and the delivery has ended."""
-    now = timezone.now()
-    run.parts().filter(status=PartStatus.PLANNED, intent__isnull=True).update(status=PartStatus.CANCELLED, ended_at=now)
+    if end_parts(run.delivery, PartStatus.CANCELLED, Q(status=PartStatus.PLANNED, intent__isnull=True)):
+        run.lease.update(details="")  # what the next part waited for is of no interest any more
     if run.delivery.planned_at is None or not run.parts().exclude(status__in=PART_ENDED).exists():
         finish(run)
         return True
@@ -149,12 +182,12 @@ def _apply_fault(lease: Lease, delivery: Delivery, error: ConnectorError) -> Non
     told = error_fields(error)
     if isinstance(error, QuotaExceeded):
         quotas.pause(error.gate, verdict.seconds, error.text)
-    if verdict.move == "later":
+        lease.update(**due_in(_until_next_look(delivery, verdict.seconds)), details=error.text)
+    elif verdict.move == "later":
         lease.update(**due_in(verdict.seconds), details=error.text)
     elif verdict.move == "reconcile":
-        lease.update(
-            **due_in(1.0), details="The answer was lost; checking with the vendor before anything is sent again."
-        )
+        details = "The answer was lost; checking with the vendor before anything is sent again."
+        lease.update(**due_in(1.0), details=details, vendor_text=told["vendor_text"])
     elif verdict.move == "account":
         account_needs_attention(delivery.destination.vendor_account, error)
         lease.update(status=DeliveryStatus.NEEDS_ATTENTION, **due_in(0.0), **told, **attention_fields(delivery))
@@ -167,40 +200,47 @@ def _apply_fault(lease: Lease, delivery: Delivery, error: ConnectorError) -> Non
         _stop(lease, delivery, told)
 
 
+def _until_next_look(delivery: Delivery, seconds: float) -> float:
+    """The paused gate holds the unsent rest back for so many seconds; what the vendor has is followed meanwhile."""
+    poll = delivery.parts.filter(status=PartStatus.SUBMITTED).aggregate(at=Min("next_poll_at"))["at"]
+    return seconds if poll is None else min(seconds, (poll - timezone.now()).total_seconds())
+
+
 def _stop(lease: Lease, delivery: Delivery, told: dict[str, Any]) -> None:
     """A refusal that would be repeated: the unsent rest is dropped, what was acknowledged is kept."""
-    now = timezone.now()
-    delivery.parts.filter(status__in=[PartStatus.PLANNED, PartStatus.SENDING]).update(
-        status=PartStatus.FAILED, ended_at=now, intent=None
-    )
+    end_parts(delivery, PartStatus.FAILED, Q(status__in=[PartStatus.PLANNED, PartStatus.SENDING]))
     lease.update(**told)
     if delivery.parts.filter(status=PartStatus.SUBMITTED).exists():
-        lease.update(next_action_at=now)
+        lease.update(next_action_at=timezone.now())
         return
     end_delivery(lease, _load(delivery.pk))
 
 
 def give_up(lease: Lease) -> None:
-    """End a delivery that nobody attended to: the open parts have failed, what was acknowledged is folded in."""
+    """End a delivery that nobody attended to: what the vendor may have is uncertain, the rest of the open parts has
+    failed, what was acknowledged is folded in."""
     delivery = _load(lease.pk)
-    delivery.parts.exclude(status__in=PART_ENDED).update(status=PartStatus.FAILED, ended_at=timezone.now(), intent=None)
+    end_parts(delivery, PartStatus.FAILED)
     end_delivery(lease, delivery)
     upload_settle(delivery.upload)
 
 
 def crashed(lease: Lease, reference: str) -> None:
-    """A fault of ours: the delivery stops and shows the reference. What the vendor acknowledged is kept."""
+    """A fault of ours: the delivery stops and shows the reference. What the vendor acknowledged is kept, what it may
+    have taken besides is remembered."""
     text = f"Stopped because of a fault in AudSync (reference {reference})."
     lease.update(
         error_code="internal_error",
         error_text=text,
         next_step="Retry the upload; if it stays, give the reference to whoever runs AudSync.",
+        # Stays where everything was sent before the fault, and the delivery completes all the same.
+        details=f"Accepted, not verified: AudSync stopped with a fault (reference {reference}) before it looked.",
     )
     delivery = _load(lease.pk)
     if not delivery.has_ended:
         # Stays where even its end cannot be written (a full disk): somebody sees it, and it is tried again in the end.
         lease.update(status=DeliveryStatus.NEEDS_ATTENTION, next_action_at=None, **attention_fields(delivery))
-    delivery.parts.exclude(status__in=PART_ENDED).update(status=PartStatus.FAILED, ended_at=timezone.now())
+    end_parts(delivery, PartStatus.FAILED)
     end_delivery(lease, delivery)
     upload_settle(delivery.upload)
 

@@ -32,7 +32,8 @@ def upload_from_snapshot(
 
     `origin` says what it is for (`emptying`, `refresh_all`, `undo`); the upload stands in the history like any other.
     """
-    if not snapshot.file or not snapshot.members:
+    perhaps = snapshot.uncertain if "emptying" in origin else 0
+    if not snapshot.file or not snapshot.members + perhaps:
         raise NothingToSend("Nobody is in this segment there, so there is nothing to send.")
     now = timezone.now()
     with transaction.atomic():

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from audsync_web.exports import csv_response
-from audsync_web.http import PageRequest, go_to, page_url
+from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.jobs.leases import workers_alive
-from audsync_web.keyset import CursorInvalid, keyset_slice
 from audsync_web.people.access import get_visible_or_404, page
 from audsync_web.vendors.connectors.identifiers import KINDS
 
 from .erasing import EraseWish, erase_begin, erase_lift, erase_retry
+from .erasing_steps import blockers
 from .lifecycle_forms import EraseForm, FindForm
+from .lifecycle_lists import erasures_listed, erasures_wanted
+from .models import Delivery, DeliveryStatus, UploadStatus
 from .models_erasing import Erasure, ErasureStatus, PersonSearch, SearchStatus
 from .receipts import erasure_shape, steps_of, vendor_jobs
 from .searching import search_begin
 from .services import UploadConflict
 
-ROWS_A_PAGE = 50
 EXPORT_HEADER = ("erasure", "asked at", "asked by", "status", "kinds", "ended at", "files deleted", "lifted at")
 
 
@@ -34,6 +36,8 @@ EXPORT_HEADER = ("erasure", "asked at", "asked by", "status", "kinds", "ended at
 @page("GET", "POST", needs="manager")
 def erase(request: PageRequest) -> HttpResponseBase:
     """Paste an identifier; and every erasure so far."""
+    if is_fragment(request) and request.method != "POST":
+        return render(request, "erase/_erasure_rows.html", _erasures(request))
     form = FindForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -47,21 +51,8 @@ def erase(request: PageRequest) -> HttpResponseBase:
 
 
 def _erasures(request: PageRequest) -> dict[str, Any]:
-    rows = Erasure.objects.visible_to(request.company).select_related("asked_by")
-    if request.GET.get("status") in ErasureStatus.values:
-        rows = rows.filter(status=request.GET["status"])
-    try:
-        cursor = request.GET.get("cursor")
-        found = keyset_slice(rows, order=("-created_at", "-pk"), limit=ROWS_A_PAGE, cursor=cursor)
-    except CursorInvalid:
-        raise Http404 from None
-    return {
-        "erasures": [(row, _kinds(row.kinds)) for row in found.rows],
-        "statuses": ErasureStatus.choices,
-        "export_url": reverse("erasures_export"),
-        "older_url": page_url(request, found.older),
-        "newer_url": page_url(request, found.newer),
-    }
+    found = erasures_listed(request)
+    return {"erasures": [(row, _kinds(row.kinds)) for row in found.rows], **found.context}
 
 
 def _kinds(keys: list[str]) -> str:
@@ -77,8 +68,8 @@ def _kinds_searched(search: PersonSearch) -> str:
 
 @page(needs="manager")
 def erasures_export(request: PageRequest) -> HttpResponseBase:
-    """Every erasure as CSV."""
-    rows = Erasure.objects.visible_to(request.company).select_related("asked_by")
+    """The erasures that fit, as CSV."""
+    rows = erasures_wanted(request)
     lines = (
         (row.pk, row.created_at, row.asked_by or "", row.status, _kinds(row.kinds), row.finished_at,
          row.files_deleted, row.lifted_at)
@@ -93,6 +84,21 @@ def person_search(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     return _search_page(request, get_visible_or_404(PersonSearch, request.company, pk=pk))
 
 
+def _finding_shown(row: dict[str, Any]) -> dict[str, Any]:
+    days = {name: _day(row.get(name)) for name in ("since", "endsOn")}
+    return row | days | {"label": _kinds([row["kind"]])}
+
+
+def _day(told: str | None) -> date | None:
+    return date.fromisoformat(told[:10]) if told else None
+
+
+def _asked_for(row: dict[str, Any]) -> str:
+    """A kind in our words; at Acoustic Exchange the company's own name of it."""
+    name = str(row.get("name") or "")
+    return KINDS[name].label if row["what"] == "profile" and name in KINDS else name
+
+
 def _search_page(
     request: PageRequest, search: PersonSearch, form: EraseForm | None = None, template: str = "erase/search.html"
 ) -> HttpResponse:
@@ -101,7 +107,8 @@ def _search_page(
         "search": search,
         "form": form or (EraseForm(search=search) if ready else None),
         "kinds": _kinds_searched(search),
-        "findings": [row | {"label": _kinds([row["kind"]])} for row in search.findings],
+        "findings": [_finding_shown(row) for row in search.findings],
+        "profiles": [row | {"name": _asked_for(row)} for row in search.profiles],
         "erasure": search.erasures.first() if search.person is None else None,
         "workers_missing": search.status == SearchStatus.RUNNING and not workers_alive(),
         "crumbs": [{"label": "Find and erase", "url": reverse("erase")}, {"label": "Search"}],
@@ -155,21 +162,32 @@ def erasure(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 @page(needs="manager", poll=True)
 def erasure_live(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
-    """The live part of an erasure."""
-    return render(request, "erase/_steps.html", _erasure_context(request, pk))
+    """The live part of an erasure. What it waits for is said anew only when that has changed."""
+    context = _erasure_context(request, pk)
+    return render(request, "erase/_steps.html", context | {"oob": context["told"] != request.GET.get("told", "")})
 
 
 def _erasure_context(request: PageRequest, pk: uuid.UUID) -> dict[str, Any]:
     rows = Erasure.objects.select_related("company", "asked_by", "lifted_by")
     found = get_visible_or_404(rows, request.company, pk=pk)
     running = found.status == ErasureStatus.RUNNING
+    # The vendors' job ids come with the receipt: a live look costs three queries.
+    steps = steps_of(found, with_jobs=not running)
+    befores = [row for row in blockers(steps).values() if _needs_a_decision(row)] if running else []
     return {
         "erasure": found,
-        # The vendors' job ids come with the receipt: a live look costs two queries.
-        "steps": [(step, [] if running else vendor_jobs(step)) for step in steps_of(found, with_jobs=not running)],
+        "steps": [(step, [] if running else vendor_jobs(step)) for step in steps],
+        "befores": befores,
+        "told": "-".join(str(row.pk) for row in befores),
         "kinds": _kinds(found.kinds),
         "crumbs": [{"label": "Find and erase", "url": reverse("erase")}, {"label": "Receipt"}],
     }
+
+
+def _needs_a_decision(before: Delivery) -> bool:
+    """Whether what a removal waits behind ends by somebody's decision alone."""
+    held = before.status in {DeliveryStatus.STAGED, DeliveryStatus.NEEDS_ATTENTION}
+    return held or before.upload.status == UploadStatus.READY
 
 
 @page("POST", needs="manager")

@@ -19,16 +19,14 @@ from audsync_web.jobs.engine import wake
 from audsync_web.jobs.leases import Lease
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
-from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, UnknownOutcome
-from audsync_web.vendors.models import AccountStatus, VendorAccount
-from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination
 
 from . import files
 from .engine.ending import write_members
-from .erased import forms_of, keyed_hash
-from .forgetting import forget_person
-from .models import Delivery, DeliveryStatus, Mode, Upload, UploadStatus
+from .erased import hashes_of
+from .erasing_steps import LOOK_SELDOM_SECONDS, bring_on, forget_files
+from .forgetting import delivery_holds
+from .models import Delivery, Mode, Upload, UploadStatus
 from .models_erasing import (
     ErasedHash,
     Erasure,
@@ -40,60 +38,12 @@ from .models_erasing import (
     StepWhat,
 )
 from .persons import Person, person_of
+from .searching import values_to_remove
 from .services import UploadConflict, upload_folder
 
 LOOK_AGAIN_SECONDS = 1.0
 # Names under which Acoustic Exchange usually knows a kind; any other has to be given.
 IDENTITY_NAMES = {"email": "email", "phone": "phone"}
-
-
-# --- what vendors know of a person -----------------------------------------------------------------------------------
-
-
-def ask_vendors(company_id: int, person: Person) -> list[dict[str, Any]]:
-    """What vendors that hold profiles or identities answer about a person. No identifier is in the answer."""
-    found = []
-    for account in (
-        VendorAccount.objects.filter(company_id=company_id).exclude(status=AccountStatus.DISCONNECTED).order_by("pk")
-    ):
-        capabilities = account.connector.capabilities
-        if capabilities.identity:
-            found += [_asked(account, StepWhat.IDENTITY, name, person) for name in identity_names(person)]
-        elif capabilities.sources:
-            found += [_asked(account, StepWhat.PROFILE, kind, person) for kind in _profile_kinds(account, person)]
-    return found
-
-
-def identity_names(person: Person) -> list[str]:
-    """The names to ask an identity vendor for: the one that was given, else the usual ones of the person's kinds."""
-    usual = [IDENTITY_NAMES[kind] for kind in person.kinds if kind in IDENTITY_NAMES]
-    return [person.identity_name] if person.identity_name else usual
-
-
-def _profile_kinds(account: VendorAccount, person: Person) -> list[str]:
-    known = [kind for kind in person.kinds if kind in account.connector.identifier_rules]
-    return ["email"] if "email" in known and not person.kind else known[:4]
-
-
-def _asked(account: VendorAccount, what: StepWhat, name: str, person: Person) -> dict[str, Any]:
-    answer = {"account": account.pk, "accountName": account.name, "vendor": account.vendor, "what": what, "name": name}
-    try:
-        with connector_for(account) as connector:
-            count = _count(connector, what, name, person)
-    except ConnectorError as error:
-        return answer | {"count": None, "error": error.text}
-    return answer | {"count": count, "error": ""}
-
-
-def _count(connector: Any, what: str, name: str, person: Person) -> int:
-    if what == StepWhat.IDENTITY:
-        return len(connector.x1ids_of(name, _spelt(name, person)))
-    return int(connector.find_profile(name, _spelt(name, person)) is not None)
-
-
-def _spelt(name: str, person: Person) -> str:
-    """The identifier as it is given to a vendor under a name or kind."""
-    return forms_of(name, person.value).get(name, person.value.strip())
 
 
 # --- begin -----------------------------------------------------------------------------------------------------------
@@ -155,17 +105,14 @@ def _chosen(search: PersonSearch, wish: EraseWish) -> list[dict[str, Any]]:
 
 def _keep_out(erasure: Erasure, person: Person, kinds: Iterable[str], found_as: Iterable[str]) -> None:
     """Store keyed hashes of the identifier in every kind that it is, becomes, or was found as."""
-    digests: dict[tuple[str, bytes], bool] = {}
-    for kind in kinds:
-        for form, value in forms_of(kind, person.value).items():
-            digests.setdefault((form, keyed_hash(form, value)), form == kind)
-    for kind in found_as:
-        for value in person.values_in(kind):
-            digests.setdefault((kind, keyed_hash(kind, value)), True)
-    ErasedHash.objects.bulk_create(
-        ErasedHash(company_id=erasure.company_id, erasure=erasure, kind=kind, digest=digest, given=given)
-        for (kind, digest), given in digests.items()
-    )
+    known: dict[tuple[str, bytes], ErasedHash] = {}
+    named = [(kind, person.value) for kind in kinds]
+    named += [(kind, value) for kind in found_as if kind not in kinds for value in person.values_in(kind)]
+    for kind, value in named:
+        for row in hashes_of(kind, value, person.regions):
+            row.company_id, row.erasure = erasure.company_id, erasure
+            known.setdefault((row.kind, bytes(row.digest)), row)
+    ErasedHash.objects.bulk_create(known.values())
 
 
 def _plan_steps(
@@ -176,8 +123,8 @@ def _plan_steps(
     wish: EraseWish,
     chosen: list[dict[str, Any]],
 ) -> None:
-    for destination in _to_clear(erasure, chosen, wish):
-        values = person.values_in(destination.identifier)
+    for destination in _to_clear(erasure, search, chosen, person):
+        values = values_to_remove(destination, person)
         if values:
             _add_removal(actor, erasure, destination, values)
     for row in search.profiles:
@@ -189,14 +136,27 @@ def _plan_steps(
     ErasureStep.objects.create(erasure=erasure, what=StepWhat.FILES)
 
 
-def _to_clear(erasure: Erasure, chosen: list[dict[str, Any]], wish: EraseWish) -> list[Destination]:
-    """Where the person was found, and where something is under way that may bring them."""
+def _to_clear(
+    erasure: Erasure, search: PersonSearch, chosen: list[dict[str, Any]], person: Person
+) -> list[Destination]:
+    """Where the person was found, and where something under way may bring them; not where somebody decided against."""
     found = {row["destination"] for row in chosen if not row["released"]}
-    if wish.destinations is None:
-        busy = Delivery.objects.open().filter(company_id=erasure.company_id)
-        found |= set(busy.values_list("destination_id", flat=True))
+    declined = {row["destination"] for row in search.findings} - {row["destination"] for row in chosen}
+    found |= _brought_to(erasure.company_id, person) - declined
     rows = Destination.objects.current().filter(pk__in=found, segment__company_id=erasure.company_id)
     return list(rows.select_related("segment", "vendor_account").order_by("pk"))
+
+
+def _brought_to(company_id: int, person: Person) -> set[int]:
+    """Destinations that an open delivery may bring the person to: one that holds them, or that is being planned now.
+    Those that are planned later hold the person back."""
+    rows = Delivery.objects.open().filter(company_id=company_id).select_related("upload", "destination")
+    return {
+        row.destination_id
+        for row in rows
+        if (row.planned_at is None and row.upload.status == UploadStatus.DELIVERING)
+        or (row.planned_at is not None and delivery_holds(row, person))
+    }
 
 
 def _add_removal(actor: Actor, erasure: Erasure, destination: Destination, values: list[str]) -> None:
@@ -258,99 +218,22 @@ def advance(lease: Lease) -> None:
         lease.update(next_action_at=None)
         return
     person = person_of(erasure.person)
-    steps = list(erasure.steps.select_related("vendor_account", "upload"))
+    steps = list(erasure.steps.select_related("vendor_account", "upload", "erasure__company", "erasure__asked_by"))
     acts = [step for step in steps if step.what != StepWhat.FILES]
-    waits = [_bring_on(lease, step, person) for step in acts if step.status in {StepStatus.WAITING, StepStatus.DOING}]
-    if any(waits):
-        lease.update(next_action_at=timezone.now() + timedelta(seconds=max(waits)))
+    waits = [bring_on(lease, step, person) for step in acts if step.status in {StepStatus.WAITING, StepStatus.DOING}]
+    seconds = min(filter(None, waits), default=0.0)
+    if not seconds or (seconds >= LOOK_SELDOM_SECONDS and _files_untouched(steps)):
+        # What is held up until somebody decides does not keep the files that nothing needs any more.
+        later = forget_files(lease, erasure, person)
+        seconds = seconds or later
+    if seconds:
+        lease.update(next_action_at=timezone.now() + timedelta(seconds=seconds))
         return
-    if _forget(lease, erasure, person, steps):
-        _conclude(lease, erasure)
+    _conclude(lease, erasure)
 
 
-def _bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
-    """Do what can be done of a step; the seconds until it is to be looked at again, 0 when it has ended."""
-    if step.what == StepWhat.REMOVAL:
-        return _follow_removal(step)
-    if step.vendor_account is None or step.vendor_account.status == AccountStatus.DISCONNECTED:
-        return _settle(step, StepStatus.FAILED, "The vendor account is no longer connected.")
-    try:
-        with connector_for(step.vendor_account) as connector:
-            if step.status == StepStatus.DOING:
-                # A worker died between the call and its answer.
-                return _look_after_lost_answer(step, connector, person)
-            return _act(lease, step, connector, person)
-    except NotYet as later:
-        return max(LOOK_AGAIN_SECONDS, later.retry_after or 0.0)
-    except ConnectorError as error:
-        return _settle(step, StepStatus.FAILED, f"{error.text} {error.next_step}".strip())
-
-
-def _follow_removal(step: ErasureStep) -> float:
-    delivery = step.upload.deliveries.order_by("pk").last() if step.upload else None
-    if delivery is None:
-        return _settle(step, StepStatus.FAILED, "The removal is no longer there.")
-    if not delivery.has_ended:
-        return LOOK_AGAIN_SECONDS
-    if delivery.status == DeliveryStatus.COMPLETED:
-        text = "Removed." if delivery.removes else "Was not there any more."
-        return _settle(step, StepStatus.DONE, text, delivery.removes)
-    reason = delivery.error_text or delivery.details
-    return _settle(step, StepStatus.FAILED, f"{delivery.get_status_display()}. {reason}".strip())
-
-
-def _act(lease: Lease, step: ErasureStep, connector: Any, person: Person) -> float:
-    """The call that cannot be undone: its intent is stored before, its outcome after."""
-    value = _spelt(step.name, person)
-    if step.what == StepWhat.PROFILE:
-        profile = connector.find_profile(step.name, value)
-        if profile is None:
-            return _settle(step, StepStatus.DONE, "No such profile.", 0)
-        custom_id = profile.identifiers.get("custom_id")
-        if not custom_id:
-            return _settle(step, StepStatus.FAILED, "The profile has no custom id; erase it in Synerise by hand.")
-    lease.check()
-    ErasureStep.objects.filter(pk=step.pk).update(status=StepStatus.DOING, at=timezone.now())
-    try:
-        if step.what == StepWhat.PROFILE:
-            count = int(connector.erase_profile(custom_id))
-        else:
-            count = connector.remove_identity(step.name, value)
-    except UnknownOutcome:
-        return _look_after_lost_answer(step, connector, person)
-    except NotYet:
-        ErasureStep.objects.filter(pk=step.pk).update(status=StepStatus.WAITING)
-        raise
-    text = "Erased." if count else "The vendor did not say how many it changed." if count is None else "Was not there."
-    return _settle(step, StepStatus.DONE, text, count)
-
-
-def _look_after_lost_answer(step: ErasureStep, connector: Any, person: Person) -> float:
-    """The answer was lost: see whether the person is still there. It is never simply done again."""
-    if _count(connector, step.what, step.name, person):
-        text = "The answer was lost, and the person is still there. Try again if it is to be repeated."
-        return _settle(step, StepStatus.FAILED, text)
-    return _settle(step, StepStatus.DONE, "The answer was lost; a look shows that nobody is there any more.")
-
-
-def _settle(step: ErasureStep, status: StepStatus, text: str, count: int | None = None) -> float:
-    ErasureStep.objects.filter(pk=step.pk).update(status=status, text=text, count=count, at=timezone.now())
-    return 0.0
-
-
-def _forget(lease: Lease, erasure: Erasure, person: Person, steps: list[ErasureStep]) -> bool:
-    """Delete the files; False when some are still in use and one has to come back."""
-    again = erasure.steps.filter(what=StepWhat.REMOVAL, status=StepStatus.FAILED).values_list("upload_id", flat=True)
-    done = forget_person(erasure.company_id, person, keep_upload_ids=set(again))
-    lease.update(files_deleted=erasure.files_deleted + done.files)
-    erasure.files_deleted += done.files
-    if done.pending:
-        lease.update(next_action_at=timezone.now() + timedelta(seconds=5 * LOOK_AGAIN_SECONDS))
-        return False
-    for step in steps:
-        if step.what == StepWhat.FILES:
-            _settle(step, StepStatus.DONE, "Every file that held the person was deleted.", erasure.files_deleted)
-    return True
+def _files_untouched(steps: list[ErasureStep]) -> bool:
+    return any(step.what == StepWhat.FILES and step.status == StepStatus.WAITING and not step.text for step in steps)
 
 
 def _conclude(lease: Lease, erasure: Erasure) -> None:
@@ -390,7 +273,7 @@ def erase_retry(*, actor: Actor, erasure: Erasure) -> Erasure:
 def _again(actor: Actor, erasure: Erasure, step: ErasureStep, person: Person) -> None:
     fields: dict[str, Any] = {"status": StepStatus.WAITING, "text": "", "at": timezone.now()}
     if step.what == StepWhat.REMOVAL and step.destination is not None:
-        fields["upload"] = _removal(actor, erasure, step.destination, person.values_in(step.destination.identifier))
+        fields["upload"] = _removal(actor, erasure, step.destination, values_to_remove(step.destination, person))
     ErasureStep.objects.filter(pk=step.pk).update(**fields)
 
 

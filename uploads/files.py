@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from django.core.files.storage import FileSystemStorage, default_storage
 
 # Room that is never given away to an upload: the database and the spill need it.
 RESERVED_BYTES = 200_000_000
+# After so many bytes of a stream it is looked again whether there is room.
+LOOK_EVERY = 16_000_000
 
 
 class StorageFull(Exception):
@@ -96,7 +98,20 @@ def require_room(wanted: int) -> None:
     make_private_folder(settings.DATA_DIR)
     free = shutil.disk_usage(settings.DATA_DIR).free
     # The original, its sorted set and a change file are each at most about the file's size.
-    if free < 3 * wanted + RESERVED_BYTES:
+    needed = 3 * wanted + RESERVED_BYTES
+    if free < needed:
         raise StorageFull(
-            f"There is no room for this file: {free / 1e6:,.0f} MB are free, about {3 * wanted / 1e6:,.0f} MB needed."
+            f"There is no room for this file: {free / 1e6:,.0f} MB are free, about {needed / 1e6:,.0f} MB needed. "
+            "Make room, or try again later."
         )
+
+
+def within_room(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same blocks, for as long as they leave the reserved room alone; `StorageFull` then."""
+    unlooked = LOOK_EVERY
+    for block in blocks:
+        unlooked += len(block)
+        if unlooked >= LOOK_EVERY:
+            require_room(0)
+            unlooked = 0
+        yield block

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -18,13 +19,22 @@ from audsync_web.vendors.connectors.base import Confirmation
 from audsync_web.vendors.connectors.formats import Op
 
 from . import files
-from .engine.applying import ALL, AckRange, apply_changes
+from .acknowledged import (
+    acknowledged_ranges,
+    count_done_steps,
+    members_afterwards,
+    refused_by_count,
+    unknown_ranges,
+)
+from .engine.applying import apply_changes
 from .engine.changes import rows_of
-from .membership import day_of, ends_of, ensure_snapshot, snapshot_path, snapshot_replace
+from .engine.uncertain import uncertain_after
+from .membership import day_of, ends_of, ensure_snapshot, snapshot_path, snapshot_replace, uncertain_path
 from .models import Delivery, DeliveryStatus, Part, PartStatus
-from .outcomes import part_sums
 from .planning import PARTS_AT_ONCE, delivery_folder
 from .run import Run, part_holder, row_holder
+from .sums import part_sums
+from .uncertain import told
 
 SAMPLED = 20
 
@@ -32,23 +42,24 @@ SAMPLED = 20
 def finish(run: Run) -> None:
     """Every part has ended: confirm where the vendor can be asked, then end the delivery."""
     run.ended = True
+    count_done_steps(run.lease, run.delivery)
+    if run.delivery.details:
+        # What it last waited for is over, and would stand before the reason of its end.
+        run.lease.update(details="")
     run.reload()
     acknowledged = run.parts().filter(status=PartStatus.ACKNOWLEDGED)
-    if (
-        acknowledged.exists()
-        and run.connector.capabilities.confirms
-        and not _is_confirmed(run, list(acknowledged[:500]))
-    ):
+    if acknowledged.exists() and run.connector.capabilities.confirms and not _is_confirmed(run):
         return
     run.reload()
     end_delivery(run.lease, run.delivery)
 
 
-def _is_confirmed(run: Run, parts: Sequence[Part]) -> bool:
+def _is_confirmed(run: Run) -> bool:
     """Ask whether the membership is live; False while it is to be asked again."""
     now = timezone.now()
     since = run.delivery.confirm_since or now
-    context = run.context(sample=_sample(run, parts), expected=_expected(run))
+    parts = _sampled_parts(run)
+    context = run.context(sample=_sample(run, parts), expected=members_afterwards(run.delivery))
     answer = run.connector.confirm_delivery(context, [run.ref(part) for part in parts], since)
     fields: dict[str, Any] = {"confirm_since": since, "details": answer.text, "last_looked_at": now}
     if answer.memory:
@@ -59,17 +70,24 @@ def _is_confirmed(run: Run, parts: Sequence[Part]) -> bool:
         return False
     if answer.state == Confirmation.REFUTED:
         fields |= {"error_code": "not_live", "error_text": answer.text}
-        Part.objects.filter(delivery_id=run.delivery.pk).update(status=PartStatus.FAILED)
+        # It took them and does not show them; that it never will nobody has said.
+        taken = run.parts().filter(status=PartStatus.ACKNOWLEDGED)
+        taken.update(status=PartStatus.UNCERTAIN, accepted=None, refused=None)
     if answer.state == Confirmation.UNVERIFIED:
         fields |= {"suspect": answer.text or "Accepted by the vendor, not verified."}
     run.lease.update(**fields)
     return True
 
 
-def _expected(run: Run) -> int:
-    """Members held once this delivery is live."""
-    base = run.delivery.base_snapshot
-    return (base.members if base else 0) + run.delivery.adds - run.delivery.removes
+def _sampled_parts(run: Run) -> list[Part]:
+    """A few acknowledged parts in each direction (a list may be sent without a change), the same at every look."""
+    generator = random.Random(run.delivery.pk)  # noqa: S311  # nothing secret
+    chosen: set[int] = set()
+    for direction in ({"adds__gt": 0}, {"removes__gt": 0}, {"adds": 0, "removes": 0}):
+        rows = run.parts().filter(status=PartStatus.ACKNOWLEDGED, **direction).order_by("number")
+        numbers = list(rows.values_list("pk", flat=True))
+        chosen |= set(generator.sample(numbers, min(SAMPLED, len(numbers))))
+    return list(run.parts().filter(pk__in=chosen).order_by("number"))
 
 
 def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
@@ -89,25 +107,15 @@ def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
 
 def end_delivery(lease: Lease, delivery: Delivery) -> None:
     """Fold what was acknowledged into the snapshot, and give the delivery its last word, in one transaction."""
+    count_done_steps(lease, delivery)
     sums = part_sums(delivery)
     delivery.accepted, delivery.refused = sums["accepted"], sums["refused"]
     status = _final_status(delivery)
-    name, members = "", 0
-    ends: dict[str, Any] = {}
-    if _is_to_be_folded(delivery):
-        name = f"{delivery_folder(delivery)}/snapshot"
-        members, ends = _fold(delivery, name)
+    folded = _fold(delivery) if _is_to_be_folded(delivery) else None
     now = timezone.now()
     with transaction.atomic():
-        if name:
-            snapshot_replace(
-                delivery.destination,
-                file=name,
-                members=members,
-                refused=delivery.refused or 0,
-                delivery=delivery,
-                ends=ends,
-            )
+        if folded is not None:
+            snapshot_replace(delivery.destination, **folded)
         fields: dict[str, Any] = {
             **sums,
             "status": status,
@@ -120,6 +128,8 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
             fields |= cleared_error()
         elif not delivery.error_text:
             fields |= _reason(delivery)
+        if delivery.parts.filter(status=PartStatus.UNCERTAIN).exists():
+            fields |= told(delivery, sums["uncertain"], fields)
         lease.update(**fields)
     _leave_gates(delivery)
     _wake_next(delivery)
@@ -135,7 +145,8 @@ def _leave_gates(delivery: Delivery) -> None:
 
 def _reason(delivery: Delivery) -> dict[str, Any]:
     """Why a delivery did not complete, out of what the vendor said of its parts."""
-    said = delivery.parts.filter(status__in=[PartStatus.FAILED, PartStatus.ACKNOWLEDGED]).exclude(details="")
+    ended = [PartStatus.FAILED, PartStatus.UNCERTAIN, PartStatus.ACKNOWLEDGED]
+    said = delivery.parts.filter(status__in=ended).exclude(details="")
     details = said.order_by("status", "number").values_list("details", flat=True).first() or delivery.suspect
     return {"error_code": "vendor_failed", "error_text": details} if details else {}
 
@@ -153,41 +164,56 @@ def _final_status(delivery: Delivery) -> DeliveryStatus:
         return DeliveryStatus.FAILED if nothing_taken else DeliveryStatus.COMPLETED
     if PartStatus.ACKNOWLEDGED in statuses:
         return DeliveryStatus.PARTIAL
-    return DeliveryStatus.FAILED if PartStatus.FAILED in statuses else DeliveryStatus.CANCELLED
+    return DeliveryStatus.CANCELLED if statuses <= {PartStatus.CANCELLED} else DeliveryStatus.FAILED
 
 
 def _is_to_be_folded(delivery: Delivery) -> bool:
     if delivery.planned_at is None or not files.exists(delivery.changes_file):
         return False
-    acknowledged = delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).exists()
+    changed = delivery.parts.filter(status__in=[PartStatus.ACKNOWLEDGED, PartStatus.UNCERTAIN]).exists()
     # Without parts nothing had to be sent, but members whose day has passed leave the snapshot all the same.
     # That says nothing of a segment whose members nobody knows.
-    return acknowledged or (not delivery.parts_total and delivery.destination.membership_known)
+    return changed or (not delivery.parts_total and delivery.destination.membership_known)
 
 
-def _fold(delivery: Delivery, name: str) -> tuple[int, dict[str, Any]]:
-    """Write the membership that the vendor has now; how many members it has, and when they end."""
-    whole_list = bool(delivery.memory.get("whole_list"))
-    ranges: Any = ALL
-    if not whole_list and delivery.parts.exclude(status=PartStatus.ACKNOWLEDGED).exists():
-        rows = delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).order_by("first_row")
-        ranges = [AckRange(p.first_row, p.last_row, tuple(Op(op) for op in p.ops)) for p in rows.iterator()]
+def _fold(delivery: Delivery) -> dict[str, Any]:
+    """Write the membership that the vendor has now, and who is perhaps there; what `snapshot_replace` is to be told."""
+    folder = delivery_folder(delivery)
+    file, uncertain_file, uncertain = f"{folder}/snapshot", f"{folder}/uncertain", 0
     base = delivery.base_snapshot or ensure_snapshot(delivery.destination)
-    with (
-        files.local_file(delivery.changes_file) as changes,
-        snapshot_path(base) as base_path,
-        files.new_file(name) as out,
-    ):
+    with ExitStack() as stack:
+        changes = stack.enter_context(files.local_file(delivery.changes_file))
+        out = stack.enter_context(files.new_file(file))
+        acknowledged, unknown = acknowledged_ranges(delivery, changes), unknown_ranges(delivery)
+        # A whole list is one part, and having been acknowledged it tells of everybody.
+        listed = bool(delivery.memory.get("whole_list") and delivery.parts_total and acknowledged)
         members = apply_changes(
-            base_path,
+            stack.enter_context(snapshot_path(base)),
             changes,
-            ranges,
+            acknowledged,
             upload_id=str(delivery.upload_id),
             ends_day=day_of(delivery.ends_on) if delivery.ends_on else 0,
             out=out,
-            refresh_all=whole_list,
+            refresh_all=listed,
         )
-        return members, ends_of(out)
+        ends = ends_of(out)
+        before = stack.enter_context(uncertain_path(base))
+        if not listed and (unknown or before):
+            beside = stack.enter_context(files.new_file(uncertain_file))
+            uncertain = uncertain_after(before, changes, acknowledged, unknown, beside)
+    if not uncertain:
+        files.delete(uncertain_file)
+    # Where nothing was acknowledged the membership is still the one that an earlier delivery made.
+    kept = None if acknowledged else base
+    return {
+        "file": file,
+        "members": members,
+        "refused": kept.refused if kept else refused_by_count(delivery),
+        "delivery": kept.delivery if kept else delivery,
+        "ends": ends,
+        "uncertain_file": uncertain_file if uncertain else "",
+        "uncertain": uncertain,
+    }
 
 
 def _wake_next(delivery: Delivery) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
-from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.base import RemoteStatus
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent, RemoteMissing
 from audsync_web.vendors.faults import attention_fields, error_fields
 
 from .models import DeliveryStatus, Part, PartStatus
 from .outcomes import store_state
 from .run import Run, part_holder
+from .sums import part_sums
 
 POLLS_A_STEP = 20
 SLOW_POLL = timedelta(minutes=15)
@@ -32,23 +34,22 @@ def poll_due_parts(run: Run) -> bool:
 def _poll(run: Run, part: Part) -> bool:
     part.polls += 1
     part.save(update_fields=["polls"])
-    asks_to_stop = run.delivery.cancel_requested_at and run.connector.capabilities.cancels_parts
-    if asks_to_stop and not part.memory.get("cancel_asked"):
-        part.memory = {**part.memory, "cancel_asked": True}
-        part.save(update_fields=["memory"])
-        look = run.connector.cancel_part
-    else:
-        look = run.connector.poll_part
+    stoppable = run.connector.capabilities.cancels_parts and not part.memory.get("cancel_asked")
+    asks_to_stop = run.delivery.cancel_requested_at is not None and stoppable
+    look = run.connector.cancel_part if asks_to_stop else run.connector.poll_part
     try:
         state = look(run.context(), run.ref(part))
     except RemoteMissing as gone:
-        # Nothing is left to be followed: what came of the part will never be told.
-        state = RemoteState(RemoteStatus.FAILED, raw="not found", details=gone.text, next_step=gone.next_step)
+        _end_unseen(run, part, gone)
+        return True
     except AuthenticationFailed:
         raise
     except Permanent as refusal:
         _note_refused(run, part, refusal)
         return False
+    if asks_to_stop and state.status != RemoteStatus.QUEUED:
+        # It has ended or begun. While it waits it is asked again: the call may have been lost or turned down.
+        state = replace(state, memory={**state.memory, "cancel_asked": True})
     store_state(run, part, state)
     if part.status != PartStatus.SUBMITTED:
         quotas.leave(part_holder(part.pk))
@@ -56,6 +57,15 @@ def _poll(run: Run, part: Part) -> bool:
     if not _note_overdue(run, part):
         run.show_phase()
     return False
+
+
+def _end_unseen(run: Run, part: Part, gone: RemoteMissing) -> None:
+    """Nothing is left to be followed: what came of the part will never be told."""
+    part.status, part.ended_at, part.next_poll_at = PartStatus.UNCERTAIN, timezone.now(), None
+    part.vendor_status, part.details = "not found", gone.text
+    part.save(update_fields=["status", "ended_at", "next_poll_at", "vendor_status", "details"])
+    run.lease.update(**part_sums(run.delivery), vendor_status="not found", last_looked_at=timezone.now())
+    quotas.leave(part_holder(part.pk))
 
 
 def _note_refused(run: Run, part: Part, refusal: Permanent) -> None:

@@ -1,9 +1,10 @@
-"""Deleting every stored file that holds an erased person: originals, members, changes, reports, old memberships."""
+"""Deleting every stored file that holds an erased person: originals, members, changes, reports, old memberships, and
+what has arrived of files that were never finished."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.db.models import Q
@@ -12,9 +13,16 @@ from django.utils import timezone
 from segments.models import DestinationStatus
 
 from . import files
-from .engine.finding import changes_hold, members_hold, text_holds
-from .models import Delivery, Part, Snapshot, Upload
+from .engine.finding import changes_hold, members_hold, members_matching, text_holds
+from .erased import PHONE
+from .membership import phone_region
+from .models import Delivery, Snapshot, Upload
+from .models_partials import PartialUpload
+from .models_sources import SourcePull
+from .partials import arrived_bytes, partial_sweep
 from .persons import Person
+from .reports import report_names
+from .sources import chunk_names
 
 Holds = Callable[[Path, Collection[str]], bool]
 AT_ONCE = 200
@@ -26,6 +34,8 @@ class Forgotten:
 
     files: int = 0
     pending: bool = False
+    uploads: list[Upload] = field(default_factory=list)
+    """Uploads under way whose files hold the person: those have to end first."""
 
     def drop(self, name: str) -> None:
         """Delete a stored file."""
@@ -40,15 +50,34 @@ def forget_person(company_id: int, person: Person, *, keep_upload_ids: Collectio
     Uploads in `keep_upload_ids` (removals that have to be tried again) keep their one-member file.
     """
     done = Forgotten()
+    for unfinished in PartialUpload.objects.filter(company_id=company_id, upload__isnull=True).iterator(AT_ONCE):
+        _forget_partial(unfinished, person, done)
+    for pull in SourcePull.objects.filter(company_id=company_id, finished_at__isnull=True, chunks__gt=0):
+        # Its pages become an upload's original, or go with it.
+        done.pending |= any(_in_file(name, text_holds, person.all_values) for name in chunk_names(pull))
     for upload in _uploads(company_id):
         if upload.pk not in keep_upload_ids and _upload_holds(upload, person):
             _forget_upload(upload, done)
     for delivery in _deliveries(company_id):
         _forget_delivery(delivery, person, done)
     for snapshot in _old_snapshots(company_id):
-        if _in_file(snapshot.file, members_hold, person.values_in(snapshot.destination.identifier)):
+        kind = snapshot.destination.identifier
+        region = phone_region(snapshot.destination.vendor_account.settings, kind)
+        held = (snapshot.file, snapshot.uncertain_file)
+        if any(_in_members(name, person, kind, region) for name in held):
             _forget_snapshot(snapshot, done)
     return done
+
+
+def _forget_partial(partial: PartialUpload, person: Person, done: Forgotten) -> None:
+    """A resumable upload that was left lying goes; one that is being sent now becomes an upload first."""
+    with arrived_bytes(partial) as path:
+        if path is None or not text_holds(path, person.all_values):
+            return
+    if partial_sweep(partial):
+        done.files += 1
+    else:
+        done.pending = True
 
 
 def _uploads(company_id: int) -> Iterator[Upload]:
@@ -59,7 +88,7 @@ def _uploads(company_id: int) -> Iterator[Upload]:
 
 def _upload_holds(upload: Upload, person: Person) -> bool:
     if upload.members_file:
-        if _in_file(upload.members_file, members_hold, person.values_in(upload.kind)):
+        if _in_members(upload.members_file, person, upload.kind):
             return True
     elif _in_file(upload.original, text_holds, person.all_values):
         return True
@@ -73,9 +102,24 @@ def _in_file(name: str, holds: Holds, values: Collection[str]) -> bool:
         return holds(path, values)
 
 
+def _in_members(name: str, person: Person, kind: str, region: str = "") -> bool:
+    """Whether a members file or snapshot has the person; telephone numbers are found in any spelling."""
+    test = person.number_test(region) if kind == PHONE else None
+    return _in_file(name, members_hold, person.values_in(kind)) or (
+        test is not None and _in_file(name, lambda path, _: bool(members_matching(path, test)), [person.value])
+    )
+
+
+def is_under_way(upload: Upload) -> bool:
+    """Whether something may still happen to it: one that is held until its segment is published has ended, and its
+    delivery has not."""
+    return not upload.has_ended or bool(upload.deliveries.open().exists())
+
+
 def _forget_upload(upload: Upload, done: Forgotten) -> None:
-    if not upload.has_ended:
+    if is_under_way(upload):
         done.pending = True
+        done.uploads.append(upload)
         return
     for name in (upload.original, upload.members_file, upload.report):
         done.drop(name)
@@ -88,35 +132,31 @@ def _forget_upload(upload: Upload, done: Forgotten) -> None:
 
 def _deliveries(company_id: int) -> Iterator[Delivery]:
     kept = ~Q(changes_file="") | ~Q(held_report="") | ~Q(vendor_report="")
-    rows = Delivery.objects.filter(kept, company_id=company_id).select_related("destination")
+    rows = Delivery.objects.filter(kept, company_id=company_id).select_related("destination", "upload")
     found: Iterator[Delivery] = rows.iterator(AT_ONCE)
     return found
 
 
+def delivery_holds(delivery: Delivery, person: Person) -> bool:
+    """Whether a delivery's changes have the person, whatever they do to them."""
+    return _in_file(delivery.changes_file, changes_hold, person.values_in(delivery.destination.identifier))
+
+
 def _forget_delivery(delivery: Delivery, person: Person, done: Forgotten) -> None:
-    values = person.values_in(delivery.destination.identifier)
-    holds = _in_file(delivery.changes_file, changes_hold, values)
-    holds = holds or any(_in_file(name, text_holds, person.all_values) for name in _reports(delivery))
+    holds = delivery_holds(delivery, person)
+    holds = holds or any(_in_file(name, text_holds, person.all_values) for name in report_names(delivery))
     if not holds:
         return
     if not delivery.has_ended:
         done.pending = True
+        if delivery.upload not in done.uploads:
+            done.uploads.append(delivery.upload)
         return
     _drop_delivery_files(delivery, done)
 
 
-def _reports(delivery: Delivery) -> list[str]:
-    """Every report of a delivery, those of single parts included."""
-    folder = f"company-{delivery.company_id}/upload-{delivery.upload_id}/delivery-{delivery.pk}"
-    numbers = Part.objects.filter(delivery=delivery, refused__gt=0).values_list("number", flat=True)
-    of_parts = [
-        name for number in numbers for name in (f"{folder}/refused-{number}.csv.gz", f"{folder}/vendor-report-{number}")
-    ]
-    return [delivery.held_report, delivery.vendor_report, *of_parts]
-
-
 def _drop_delivery_files(delivery: Delivery, done: Forgotten) -> None:
-    for name in (delivery.changes_file, *_reports(delivery)):
+    for name in (delivery.changes_file, *report_names(delivery)):
         if files.exists(name):
             done.drop(name)
     Delivery.objects.filter(pk=delivery.pk).update(changes_file="", held_report="", vendor_report="")
@@ -126,7 +166,7 @@ def _old_snapshots(company_id: int) -> Iterator[Snapshot]:
     """Memberships that are no destination's present one any more."""
     old = Q(superseded_at__isnull=False) | Q(destination__status=DestinationStatus.RELEASED)
     rows = Snapshot.objects.filter(old, destination__segment__company_id=company_id).exclude(file="")
-    found: Iterator[Snapshot] = rows.select_related("destination").iterator(AT_ONCE)
+    found: Iterator[Snapshot] = rows.select_related("destination__vendor_account").iterator(AT_ONCE)
     return found
 
 
@@ -136,4 +176,5 @@ def _forget_snapshot(snapshot: Snapshot, done: Forgotten) -> None:
         done.pending = True
         return
     done.drop(snapshot.file)
+    done.drop(snapshot.uncertain_file)
     snapshot.delete()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Literal
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,19 +17,27 @@ from audsync_web.http import PageRequest, is_fragment
 from audsync_web.keyset import CursorInvalid, Slice, keyset_slice
 from audsync_web.people.access import page
 from audsync_web.people.models import User
+from audsync_web.templatetags.formats import format_count
 from audsync_web.vendors.models import VendorAccount
-from segments.models import Destination, Segment
+from segments.models import Segment
 
 from .forms import HistoryForm
 from .models import Delivery, Part, Upload
 
 ROWS_A_PAGE = 50
 COUNTED_MOST = 1000
+SINGULAR = {"uploads": "upload", "deliveries": "delivery"}
 CHOICES_MOST = 500
 # Fetched beside the rows, not joined: a join lets the database begin at the small table and sort the large one.
 UPLOAD_BESIDE = ("segment", "uploaded_by")
 DELIVERY_BESIDE = ("upload", "destination__segment", "destination__vendor_account")
-SORTS = {"time": ("created_at", "pk"), "-time": ("-created_at", "-pk")}
+# Fewer rows than this are looked at one by one rather than met on a walk through time.
+FEW = 500
+FEW_OF_STATUS = 50_000
+SORTS = {
+    "uploads": {"time": ("shown_at", "shown_pk"), "-time": ("-shown_at", "-shown_pk")},
+    "deliveries": {"time": ("created_at", "pk"), "-time": ("-created_at", "-pk")},
+}
 
 UPLOAD_HEADER = (
     "upload", "received at", "ended at", "file", "segment", "mode", "status", "brought by", "via", "bytes", "md5",
@@ -63,7 +71,7 @@ def _page(
     request: PageRequest, what: Literal["uploads", "deliveries"], rows: QuerySet[Any], form: HistoryForm
 ) -> HttpResponseBase:
     try:
-        found = keyset_slice(rows, order=_order(request), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor"))
+        found = keyset_slice(rows, order=_order(request, what), limit=ROWS_A_PAGE, cursor=request.GET.get("cursor"))
     except CursorInvalid:
         raise Http404 from None
     context = {
@@ -71,7 +79,7 @@ def _page(
         "rows": found.rows,
         "older_url": _url(request, cursor=found.older),
         "newer_url": _url(request, cursor=found.newer),
-        "summary": _summary(rows, found),
+        "summary": _summary(what, rows, found),
         "filtered": bool(form.wanted()),
     }
     if is_fragment(request):
@@ -79,16 +87,17 @@ def _page(
     return render(request, "uploads/history.html", context | _choices(request, what, form))
 
 
-def _order(request: PageRequest) -> tuple[str, ...]:
-    return SORTS.get(request.GET.get("sort", "-time"), SORTS["-time"])
+def _order(request: PageRequest, what: Literal["uploads", "deliveries"]) -> tuple[str, ...]:
+    return SORTS[what].get(request.GET.get("sort", "-time"), SORTS[what]["-time"])
 
 
-def _summary(rows: QuerySet[Any], found: Slice[Any]) -> str:
+def _summary(what: Literal["uploads", "deliveries"], rows: QuerySet[Any], found: Slice[Any]) -> str:
     """How many there are; beyond a thousand only that there are more, which costs no count of millions."""
-    if not found.older and not found.newer:
-        return f"{len(found.rows)}"
-    count = rows.order_by()[: COUNTED_MOST + 1].count()
-    return "1\u202f000+" if count > COUNTED_MOST else f"{count}"
+    whole = not found.older and not found.newer
+    count = len(found.rows) if whole else rows.order_by()[: COUNTED_MOST + 1].count()
+    if count > COUNTED_MOST:
+        return f"{format_count(COUNTED_MOST)}+ {what}"
+    return f"{format_count(count)} {SINGULAR[what] if count == 1 else what}"
 
 
 def _url(request: PageRequest, *, cursor: str | None) -> str:
@@ -125,56 +134,87 @@ def _choices(request: PageRequest, what: str, form: HistoryForm) -> dict[str, An
 
 
 def found_uploads(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Upload]:
-    """The company's uploads that fit; an upload fits an account when a delivery of it went there."""
+    """The company's uploads that fit, each with its place in time: `shown_at` and `shown_pk`."""
     rows: QuerySet[Upload] = Upload.objects.visible_to(request.company).filter(_times(wanted))
     for name, column in (("status", "status"), ("segment", "segment"), ("person", "uploaded_by")):
         if name in wanted:
             rows = rows.filter(**{column: wanted[name]})
+    if "q" in wanted:
+        rows = rows.filter(_search_uploads(wanted["q"], request))
+    at, pk = "created_at", "pk"
     if "account" in wanted:
-        there = Delivery.objects.filter(upload_id=OuterRef("pk"), destination__vendor_account=wanted["account"])
-        rows = rows.filter(Exists(there))
-    return rows.filter(_search_uploads(wanted["q"], request)) if "q" in wanted else rows
+        rows, at, pk = _sent_to(rows, request, wanted)
+    return rows.annotate(shown_at=F(at), shown_pk=F(pk))
+
+
+def _sent_to(rows: QuerySet[Upload], request: PageRequest, wanted: dict[str, Any]) -> tuple[QuerySet[Upload], str, str]:
+    """Those with a delivery at the wanted account, and by which columns they are in order.
+
+    Found by the deliveries of the account, however seldom it was used; where few uploads have the wanted status, by
+    looking at each of them.
+    """
+    account = wanted["account"]
+    if "status" in wanted:
+        of_status = Upload.objects.visible_to(request.company).filter(status=wanted["status"]).order_by()
+        if of_status[: FEW_OF_STATUS + 1].count() <= FEW_OF_STATUS:
+            there = Delivery.objects.filter(upload_id=OuterRef("pk"), vendor_account=account)
+            return rows.filter(Exists(there)), "created_at", "pk"
+    # What the deliveries repeat of the upload is asked of them, too, so that it narrows whichever is read first.
+    first = Q(sent__company=request.company, sent__vendor_account=account, sent__retry_of__isnull=True)
+    first &= _times(wanted, "sent__uploaded_at")
+    for name, column in (("segment", "sent__segment"), ("person", "sent__uploaded_by")):
+        if name in wanted:
+            first &= Q(**{column: wanted[name]})
+    return rows.annotate(sent=FilteredRelation("deliveries")).filter(first), "sent__uploaded_at", "sent__upload_id"
 
 
 def found_deliveries(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Delivery]:
     """The company's deliveries that fit."""
     rows: QuerySet[Delivery] = Delivery.objects.visible_to(request.company).filter(_times(wanted))
-    if "status" in wanted:
-        rows = rows.filter(status=wanted["status"])
-    if "account" in wanted:
-        rows = rows.filter(destination__in=Destination.objects.filter(vendor_account=wanted["account"]))
-    if "segment" in wanted:
-        rows = rows.filter(destination__in=Destination.objects.filter(segment=wanted["segment"]))
-    if "person" in wanted:
-        brought = Upload.objects.filter(pk=OuterRef("upload_id"), uploaded_by=wanted["person"])
-        rows = rows.filter(Exists(brought))
-    return rows.filter(_search_deliveries(wanted["q"], request)) if "q" in wanted else rows
+    columns = (("status", "status"), ("account", "vendor_account"), ("segment", "segment"), ("person", "uploaded_by"))
+    for name, column in columns:
+        if name in wanted:
+            rows = rows.filter(**{column: wanted[name]})
+    return _search_deliveries(rows, wanted["q"], request) if "q" in wanted else rows
 
 
-def _times(wanted: dict[str, Any]) -> Q:
+def _times(wanted: dict[str, Any], column: str = "created_at") -> Q:
     fits = Q()
     if "since" in wanted:
-        fits &= Q(created_at__gte=datetime.combine(wanted["since"], time.min, tzinfo=UTC))
+        fits &= Q(**{f"{column}__gte": datetime.combine(wanted["since"], time.min, tzinfo=UTC)})
     if "until" in wanted:
-        fits &= Q(created_at__lt=datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC))
+        fits &= Q(**{f"{column}__lt": datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC)})
     return fits
 
 
 def _search_uploads(text: str, request: PageRequest) -> Q:
     """An upload's id or a vendor's job id as a whole, else a part of the file's name."""
     text = text.strip()
-    if (pk := _as_uuid(text)) is not None and Upload.objects.visible_to(request.company).filter(pk=pk).exists():
-        return Q(pk=pk)
-    jobs = _jobs(text, request).values_list("delivery__upload_id", flat=True)
-    return Q(pk__in=found) if (found := list(jobs)) else Q(file_name__icontains=text)
+    if (found := _found(text, request)) is not None:
+        return Q(pk__in=found)
+    return Q(file_name__icontains=text)
 
 
-def _search_deliveries(text: str, request: PageRequest) -> Q:
+def _search_deliveries(rows: QuerySet[Delivery], text: str, request: PageRequest) -> QuerySet[Delivery]:
     text = text.strip()
-    if (pk := _as_uuid(text)) is not None and Upload.objects.visible_to(request.company).filter(pk=pk).exists():
-        return Q(upload_id=pk)
-    jobs = _jobs(text, request).values_list("delivery_id", flat=True)
-    return Q(pk__in=found) if (found := list(jobs)) else Q(upload__file_name__icontains=text)
+    if jobs := list(_jobs(text, request).values_list("delivery_id", flat=True)):
+        return rows.filter(pk__in=jobs)
+    if (found := _found(text, request)) is not None:
+        return rows.filter(upload__in=found)
+    # A value for each row, not a join: a database would join all uploads of that name before it takes the first page.
+    name = Upload.objects.filter(pk=OuterRef("upload_id")).order_by().values("file_name")
+    return rows.alias(named=Subquery(name)).filter(named__icontains=text)
+
+
+def _found(text: str, request: PageRequest) -> list[uuid.UUID] | None:
+    """The uploads that are meant, by id, by a vendor's job or by name; None when their names are too many to list."""
+    visible = Upload.objects.visible_to(request.company).order_by()
+    if (pk := _as_uuid(text)) is not None and visible.filter(pk=pk).exists():
+        return [pk]
+    if jobs := list(_jobs(text, request).values_list("delivery__upload_id", flat=True)):
+        return jobs
+    named = list(visible.filter(file_name__icontains=text).values_list("pk", flat=True)[: FEW + 1])
+    return named if len(named) <= FEW else None
 
 
 def _jobs(text: str, request: PageRequest) -> QuerySet[Part]:
@@ -195,7 +235,8 @@ def _as_uuid(text: str) -> uuid.UUID | None:
 def uploads_export(request: PageRequest) -> HttpResponseBase:
     """The filtered uploads as CSV, streamed."""
     form = HistoryForm(request.GET, company=request.company, deliveries=False)
-    rows = found_uploads(request, form.wanted()).prefetch_related(*UPLOAD_BESIDE).order_by(*_order(request))
+    rows = found_uploads(request, form.wanted()).prefetch_related(*UPLOAD_BESIDE)
+    rows = rows.order_by(*_order(request, "uploads"))
     return csv_response("uploads.csv", UPLOAD_HEADER, _upload_lines(rows))
 
 
@@ -203,7 +244,7 @@ def uploads_export(request: PageRequest) -> HttpResponseBase:
 def deliveries_export(request: PageRequest) -> HttpResponseBase:
     """The filtered deliveries as CSV, streamed."""
     form = HistoryForm(request.GET, company=request.company, deliveries=True)
-    rows = found_deliveries(request, form.wanted()).order_by(*_order(request))
+    rows = found_deliveries(request, form.wanted()).order_by(*_order(request, "deliveries"))
     rows = rows.prefetch_related(*DELIVERY_BESIDE)
     return csv_response("deliveries.csv", DELIVERY_HEADER, _delivery_lines(rows))
 

@@ -28,12 +28,13 @@ from .models import (
     DeliveryStatus,
     Mode,
     Part,
-    PartialUpload,
     Snapshot,
     Upload,
     UploadStatus,
 )
+from .models_partials import PartialUpload
 from .partials import partial_drop
+from .reports import report_names
 from .run import PART_HOLDER
 from .services import delivery_request_cancel
 from .settling import upload_settle
@@ -179,12 +180,8 @@ def _drop_reports(company: Company) -> None:
 
 
 def _drop_delivery_reports(delivery: Delivery) -> None:
-    files.delete(delivery.held_report)
-    files.delete(delivery.vendor_report)
-    folder = f"company-{delivery.company_id}/upload-{delivery.upload_id}/delivery-{delivery.pk}"
-    for number in Part.objects.filter(delivery=delivery, refused__gt=0).values_list("number", flat=True):
-        files.delete(f"{folder}/refused-{number}.csv.gz")
-        files.delete(f"{folder}/vendor-report-{number}")
+    for name in report_names(delivery):
+        files.delete(name)
     Delivery.objects.filter(pk=delivery.pk).update(held_report="", vendor_report="")
 
 
@@ -195,6 +192,7 @@ def _drop_superseded_snapshots(company: Company) -> None:
     in_use = {pk for pair in pairs for pk in pair if pk is not None}
     for snapshot in old.exclude(pk__in=in_use)[:AT_ONCE]:
         files.delete(snapshot.file)
+        files.delete(snapshot.uncertain_file)
         snapshot.delete()
 
 

@@ -170,10 +170,10 @@ def _excess(preview: dict[str, Any], share: float | None) -> str:
     if share is None:
         return ""
     lines = [
-        f"{cell['name']}: would remove {cell['removes']:,} of {cell['before']:,} members "
-        f"({cell['removes'] / cell['before']:.0%}), more than the {share:.0%} allowed"
+        f"{cell['name']}: would remove {cell['leave']:,} of {cell['before']:,} members "
+        f"({cell['leave'] / cell['before']:.0%}), more than the {share:.0%} allowed"
         for cell in preview["destinations"]
-        if cell.get("before") and cell.get("removes", 0) > share * cell["before"]
+        if cell.get("before") and cell.get("leave", 0) > share * cell["before"]
     ]
     return "; ".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -22,6 +23,21 @@ WAY_WORDS = {
     PullWay.MATERIALISE: "Frozen list: exact as of now, 100 profiles a page",
     PullWay.PAGES: "Page by page: who joins or leaves while it is read may be missed",
 }
+
+
+class ListForm(forms.Form):
+    """Which rows of a list are wanted, and in which order. A value that fits nothing is ignored."""
+
+    q = forms.CharField(required=False, max_length=100)
+    status = forms.ChoiceField(required=False)
+    sort = forms.ChoiceField(required=False)
+
+    def __init__(
+        self, *args: Any, statuses: Iterable[tuple[str, str]] = (), orders: Iterable[str] = (), **named: Any
+    ) -> None:
+        super().__init__(*args, **named)
+        self.fields["status"].choices = list(statuses)  # type: ignore[attr-defined]
+        self.fields["sort"].choices = [(order, order) for order in orders]  # type: ignore[attr-defined]
 
 
 class SegmentationForm(forms.Form):
@@ -63,7 +79,7 @@ class FindForm(forms.Form):
     value = forms.CharField(
         label="Identifier",
         max_length=255,
-        help_text="An e-mail address is also looked for as its SHA-256 and MD5.",
+        help_text="An e-mail address is also looked for as its SHA-256 and MD5, a telephone number in every spelling.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
     )
     kind = forms.ChoiceField(
@@ -75,7 +91,17 @@ class FindForm(forms.Form):
         label="Name at Acoustic Exchange",
         max_length=60,
         required=False,
-        help_text="Only where Exchange calls this kind by a name of its own.",
+        help_text="Only where the account's settings do not say how Exchange calls this kind.",
+    )
+
+
+def _reach(rows: list[dict[str, Any]]) -> str:
+    """What a removal at Exchange does, account by account: several of one application find the same people."""
+    held = "; ".join(f"{row['accountName']}, {row['name']}: {row['count']}" for row in rows if row["count"])
+    return (
+        f"{f'x1Ids that hold it: {held}. ' if held else ''}It is taken from every x1Id and every endpoint of the "
+        "application, for good, and sent once. Other identifiers of the same x1Id stay; they are seen, and removed, "
+        "under Identity."
     )
 
 
@@ -101,9 +127,11 @@ class EraseForm(forms.Form):
         choices = [(row["destination"], f"{row['segmentName']} at {row['accountName']}") for row in places]
         self.fields["destinations"].choices = choices  # type: ignore[attr-defined]
         self.initial.setdefault("destinations", [pk for pk, _ in choices])
-        asked = {row["what"] for row in search.profiles if row["count"] or row["error"]}
         for name, what in (("identities", "identity"), ("profiles", "profile")):
-            if what not in asked:
+            rows = [row for row in search.profiles if row["what"] == what and (row["count"] or row["error"])]
+            if not rows:
                 del self.fields[name]
+            elif what == "identity":
+                self.fields[name].help_text = _reach(rows)
         if not choices:
             del self.fields["destinations"]

@@ -11,6 +11,7 @@ urlpatterns = [
     path("segments/<int:pk>/top-up", lifecycle_views.segment_top_up, name="segment_top_up"),
     path("uploads/<uuid:pk>/undo", lifecycle_views.upload_undo, name="upload_undo"),
     path("vendor-accounts/<int:pk>/segmentations", source_views.segmentations, name="segmentations"),
+    path("vendor-accounts/<int:pk>/segmentations/export", source_views.source_pulls_export, name="source_pulls_export"),
     path("vendor-accounts/<int:pk>/segmentations/<uuid:segmentation>", source_views.segmentation, name="segmentation"),
     path("source-pulls/<uuid:pk>", source_views.source_pull, name="source_pull"),
     path("source-pulls/<uuid:pk>/live", source_views.source_pull_live, name="source_pull_live"),

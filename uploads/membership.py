@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from segments.models import Destination
 from . import files
 from .engine.difference import Target, difference_many
 from .engine.ending import members_by_day, write_members
-from .engine.members import DerivedResult, derive_members
+from .engine.folding import fold_members
+from .engine.members import DerivedResult, Erased, derive_members
 from .engine.progress import ProgressCallback
-from .erased import Erased, erased_test
+from .erased import erased_test
 from .models import Delivery, Mode, Snapshot, Upload
 from .rules import takes
 
@@ -89,6 +90,16 @@ def snapshot_path(snapshot: Snapshot | None) -> Iterator[Path | None]:
         yield path
 
 
+@contextmanager
+def uncertain_path(snapshot: Snapshot | None) -> Iterator[Path | None]:
+    """The file of those of whom nobody knows whether the vendor has them; None when there is nobody."""
+    if snapshot is None or not snapshot.uncertain:
+        yield None
+        return
+    with files.local_file(snapshot.uncertain_file) as path:
+        yield path
+
+
 def snapshot_replace(
     destination: Destination,
     *,
@@ -97,18 +108,20 @@ def snapshot_replace(
     refused: int,
     delivery: Delivery | None,
     ends: dict[str, Any],
+    uncertain_file: str = "",
+    uncertain: int = 0,
 ) -> Snapshot:
     """Make `file` the destination's acknowledged membership; the one before is superseded, not deleted.
 
-    `ends` is what `ends_of` found in the file. Only a whole list makes an unknown membership known: after an addition
-    or a removal others may still be in a segment that was linked.
+    `ends` is what `ends_of` found in the file, `delivery` whose acknowledgement made it. Only a whole list makes an
+    unknown membership known: after an addition or a removal others may still be in a segment that was linked.
     """
     first = min(ends.get("days", {}), default=None)
     with transaction.atomic():
         Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).update(
             superseded_at=timezone.now()
         )
-        if delivery is None or delivery.mode == Mode.REPLACE:
+        if delivery is not None and delivery.mode == Mode.REPLACE:
             destination.__class__.objects.filter(pk=destination.pk).update(membership_known=True)
         return Snapshot.objects.create(
             destination=destination,
@@ -116,6 +129,8 @@ def snapshot_replace(
             members=members,
             refused=refused,
             delivery=delivery,
+            uncertain_file=uncertain_file,
+            uncertain=uncertain,
             first_ends_on=dt.date.fromisoformat(first) if first else None,
             ends=ends,
         )
@@ -141,6 +156,12 @@ def source_members(snapshot: Snapshot) -> Iterator[Path]:
         yield folder / "nobody"
 
 
+def erased_of(company_id: int, kind: str, destination: Destination, connector: Connector) -> Erased | None:
+    """The test for erased people among values of a kind on their way to a destination."""
+    region = phone_region(connector.config.settings, destination.identifier)
+    return erased_test(company_id, kind, destination.identifier, region)
+
+
 @contextmanager
 def members_for(
     source: Path,
@@ -150,30 +171,44 @@ def members_for(
     identifier: str,
     folder: Path,
     report: Path,
+    held: Sequence[Path],
     erased: Erased | None = None,
 ) -> Iterator[tuple[Path, DerivedResult]]:
     """The set a destination is fed with, derived from a file's members: converted, and without what it cannot take.
 
-    `erased` tells who was erased and is held back, too.
+    `erased` tells who was erased and is held back, too. `held` are files of whom the vendor has, or may have: where
+    letter case does not tell members apart, their spelling is kept.
     """
     wanted = conversion(kind, identifier)
     if wanted is None:
         raise ValueError(f"{kind} cannot become {identifier}")
     out = folder / f"members-{identifier}"
+    rule = connector.rule_for(identifier)
     # An account that names the country of its telephone numbers is fed with E.164.
-    region = str(connector.config.settings.get("phoneRegion") or "") if identifier == "phone" else ""
+    region = phone_region(connector.config.settings, identifier)
     derived = derive_members(
         source,
         out,
         report,
         folder,
         conversion="e164" if region else wanted,
-        region=region.upper(),
-        rule=connector.rule_for(identifier),
-        encoding=getattr(connector, "identifier_encoding", "utf-8"),
+        region=region,
+        rule=rule,
+        encoding=connector.identifier_encoding,
         erased=erased,
     )
+    if rule.case == "fold":
+        folded = folder / f"folded-{identifier}"
+        count = fold_members(out, held, folded, folder)
+        if count is not None:
+            merged = derived.merged + derived.members - count
+            out, derived = folded, replace(derived, members=count, merged=merged, same=False)
     yield out, derived
+
+
+def phone_region(settings: Mapping[str, Any], identifier: str) -> str:
+    """The country, in two letters, of the telephone numbers that an account is fed with and that name none."""
+    return str(settings.get("phoneRegion") or "").upper() if identifier == "phone" else ""
 
 
 def planning_connector(destination: Destination) -> Connector:
@@ -221,6 +256,8 @@ def _preview_cell(
     own = folder / str(destination.pk)
     own.mkdir(mode=0o700)
     with (
+        snapshot_path(snapshot) as base,
+        uncertain_path(snapshot) as uncertain,
         members_for(
             source,
             kind=kind,
@@ -228,9 +265,9 @@ def _preview_cell(
             identifier=destination.identifier,
             folder=own,
             report=own / "held",
-            erased=erased_test(upload.company_id, kind, destination.identifier),
+            held=[path for path in (base, uncertain) if path is not None],
+            erased=erased_of(upload.company_id, kind, destination, connector),
         ) as (members, derived),
-        snapshot_path(snapshot) as base,
     ):
         target = Target(
             base,
@@ -239,6 +276,7 @@ def _preview_cell(
             renew_before_day=lifetime.renew_before,
             upload_id=str(upload.pk),
             unknown=not destination.membership_known,
+            uncertain=uncertain,
         )
         counts = difference_many(members, [target], progress)[0]
     return cell | {
@@ -251,6 +289,9 @@ def _preview_cell(
         "renewed": counts.renewed,
         "removes": counts.removes,
         "unchanged": counts.unchanged,
+        # Of those removed, who is known to be there: that the others leave nobody would notice.
+        "leave": counts.removes - counts.doubtful,
+        "after": counts.after,
     }
 
 

@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audsync_web.jobs.models import Job
 from audsync_web.people.models import Company, User
+from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
 
 
@@ -100,10 +102,21 @@ class Upload(Job):
         ordering = ["-created_at", "-id"]
         indexes = [
             *Job.Meta.indexes,
-            models.Index(fields=["company", "-created_at", "-id"], name="upload_by_company"),
-            models.Index(fields=["company", "status", "-created_at", "-id"], name="upload_by_status"),
-            models.Index(fields=["segment", "-created_at", "-id"], name="upload_by_segment"),
-            models.Index(fields=["company", "uploaded_by", "-created_at", "-id"], name="upload_by_person"),
+            # Behind the order stand the history's other filters: a row that does not fit them is never fetched.
+            models.Index(
+                fields=["company", "-created_at", "-id", "status", "segment", "uploaded_by"],
+                name="upload_by_company",
+            ),
+            models.Index(
+                fields=["company", "status", "-created_at", "-id", "segment", "uploaded_by"], name="upload_by_status"
+            ),
+            models.Index(
+                fields=["segment", "-created_at", "-id", "company", "status", "uploaded_by"], name="upload_by_segment"
+            ),
+            models.Index(
+                fields=["company", "uploaded_by", "-created_at", "-id", "status", "segment"], name="upload_by_person"
+            ),
+            models.Index(fields=["company", "file_name", "id"], name="upload_by_name"),
             models.Index(fields=["company", "created_at"], condition=~_ENDED_UPLOAD, name="upload_live"),
             models.Index(fields=["created_at"], condition=~Q(original=""), name="upload_with_original"),
         ]
@@ -127,7 +140,7 @@ class Upload(Job):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether its word is a last one. What is held until publish may follow all the same."""
         return self.status in UPLOAD_ENDED
 
 
@@ -156,6 +169,7 @@ DELIVERY_ENDED = (
     DeliveryStatus.SUPERSEDED,
 )
 _ENDED_DELIVERY = Q(status__in=[status.value for status in DELIVERY_ENDED])
+_NEEDS_ATTENTION = Q(status=DeliveryStatus.NEEDS_ATTENTION.value)
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -175,12 +189,21 @@ class Delivery(Job):
 
     Balance: members = held + adds + renewed + unchanged (replace, add), or held + removes + unchanged (remove).
     Sent = adds + renewed + removes = accepted + refused + not yet known. `wire_lines` is what went over the wire.
+    `uncertain` of what is not yet known will never be: the delivery ended without learning what became of these rows.
     `source_snapshot` is set when the members come from another destination's membership instead of the upload's file.
+    `segment`, `vendor_account`, `uploaded_by` and `uploaded_at` repeat what stands at the upload and the destination,
+    where they never change: a long history is found by them.
     """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="deliveries")
     upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="deliveries")
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="deliveries")
+    segment = models.ForeignKey(Segment, models.CASCADE, related_name="deliveries", db_index=False, editable=False)
+    vendor_account = models.ForeignKey(
+        VendorAccount, on_delete=models.PROTECT, related_name="deliveries", db_index=False, editable=False
+    )
+    uploaded_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+", editable=False)
+    uploaded_at = models.DateTimeField(editable=False)
     source_snapshot = models.ForeignKey("Snapshot", on_delete=models.SET_NULL, null=True, related_name="+")
     retry_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="retries")
     status = models.CharField(max_length=16, choices=DeliveryStatus.choices, default=DeliveryStatus.QUEUED)
@@ -210,6 +233,7 @@ class Delivery(Job):
     wire_bytes = models.BigIntegerField(default=0)
     accepted = models.BigIntegerField(null=True, blank=True)
     refused = models.BigIntegerField(null=True, blank=True)
+    uncertain = models.BigIntegerField(default=0)
     parts_total = models.PositiveIntegerField(default=0)
     parts_done = models.PositiveIntegerField(default=0)
     first_sent_at = models.DateTimeField(null=True, blank=True)
@@ -229,10 +253,32 @@ class Delivery(Job):
             *Job.Meta.indexes,
             models.Index(fields=["company", "-id"], name="delivery_by_company"),
             models.Index(fields=["company", "status", "-id"], name="delivery_by_status"),
-            models.Index(fields=["company", "-created_at", "-id"], name="delivery_by_time"),
-            models.Index(fields=["company", "status", "-created_at", "-id"], name="delivery_by_status_time"),
+            models.Index(fields=["company", "-created_at", "-id", "accepted", "refused"], name="delivery_by_time"),
+            models.Index(
+                fields=["company", "status", "-created_at", "-id", "vendor_account", "segment", "uploaded_by"],
+                name="delivery_by_status_time",
+            ),
+            models.Index(
+                fields=["company", "vendor_account", "-created_at", "-id", "status", "segment", "uploaded_by"],
+                name="delivery_by_account",
+            ),
+            models.Index(
+                fields=["company", "segment", "-created_at", "-id", "status", "vendor_account", "uploaded_by"],
+                name="delivery_by_segment",
+            ),
+            models.Index(
+                fields=["company", "uploaded_by", "-created_at", "-id", "status", "vendor_account", "segment"],
+                name="delivery_by_person",
+            ),
+            models.Index(
+                fields=["company", "vendor_account", "-uploaded_at", "-upload", "segment", "uploaded_by"],
+                condition=Q(retry_of__isnull=True),
+                name="delivery_by_upload_time",
+            ),
+            models.Index(fields=["company", "-updated_at"], condition=_NEEDS_ATTENTION, name="delivery_concern"),
             models.Index(fields=["destination", "-id"], name="delivery_by_destination"),
             models.Index(fields=["company", "created_at"], condition=~_ENDED_DELIVERY, name="delivery_open"),
+            models.Index(fields=["vendor_account", "status"], name="delivery_account_status"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=DeliveryStatus.values), name="delivery_status_known"),
@@ -254,15 +300,21 @@ class Delivery(Job):
                 condition=Q(sent=F("adds") + F("renewed") + F("removes")), name="delivery_sent_balance"
             ),
             models.CheckConstraint(
-                condition=Q(accepted__isnull=True)
-                | Q(refused__isnull=True)
-                | Q(sent__gte=F("accepted") + F("refused")),
+                condition=Q(sent__gte=Coalesce("accepted", 0) + Coalesce("refused", 0) + F("uncertain")),
                 name="delivery_answers_within_sent",
             ),
         ]
 
     def __str__(self) -> str:
         return f"delivery {self.pk}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """As every model; a new row takes over what it repeats of its upload and destination."""
+        if self._state.adding:
+            upload, destination = self.upload, self.destination
+            self.segment_id, self.vendor_account_id = destination.segment_id, destination.vendor_account_id
+            self.uploaded_by_id, self.uploaded_at = upload.uploaded_by_id, upload.created_at
+        super().save(*args, **options)
 
     @property
     def has_ended(self) -> bool:
@@ -276,7 +328,7 @@ class Delivery(Job):
 
 
 class PartStatus(models.TextChoices):
-    """A part in one word."""
+    """A part in one word. `uncertain` is the end of one that the vendor may have taken and nobody follows any more."""
 
     PLANNED = "planned", "Planned"
     SENDING = "sending", "Sending"
@@ -284,9 +336,10 @@ class PartStatus(models.TextChoices):
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
+    UNCERTAIN = "uncertain", "Outcome not known"
 
 
-PART_ENDED = (PartStatus.ACKNOWLEDGED, PartStatus.FAILED, PartStatus.CANCELLED)
+PART_ENDED = (PartStatus.ACKNOWLEDGED, PartStatus.FAILED, PartStatus.CANCELLED, PartStatus.UNCERTAIN)
 
 
 class Part(models.Model):
@@ -343,7 +396,11 @@ class Part(models.Model):
 
 
 class Snapshot(models.Model):
-    """The last membership a vendor has acknowledged for a destination, as a sorted file. One is current."""
+    """The last membership a vendor has acknowledged for a destination, as a sorted file. One is current.
+
+    Beside it stand those of whom nobody knows whether the vendor has them, whatever the file says: `uncertain` of them
+    in `uncertain_file`. They leave it when a later delivery has been acknowledged for them.
+    """
 
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="snapshots")
     delivery = models.ForeignKey(Delivery, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -352,6 +409,8 @@ class Snapshot(models.Model):
     members = models.BigIntegerField(default=0)
     refused = models.BigIntegerField(default=0)
     """Refusals that the vendor only counted: they stay in the file, this is how many."""
+    uncertain_file = models.CharField(max_length=200, blank=True, default="")
+    uncertain = models.BigIntegerField(default=0)
     first_ends_on = models.DateField(null=True, blank=True)
     """The first day on which somebody's membership ends."""
     ends = models.JSONField(default=dict)
@@ -366,30 +425,14 @@ class Snapshot(models.Model):
                 fields=["destination"], condition=Q(superseded_at__isnull=True), name="snapshot_one_current"
             ),
         ]
-        indexes = [models.Index(fields=["destination", "-id"], name="snapshot_by_destination")]
+        indexes = [
+            models.Index(fields=["destination", "-id"], name="snapshot_by_destination"),
+            models.Index(fields=["destination", "superseded_at", "created_at", "members"], name="snapshot_by_end"),
+        ]
 
     def __str__(self) -> str:
         return f"snapshot {self.pk} of destination {self.destination_id}"
 
 
-class PartialUpload(models.Model):
-    """A resumable upload (tus) that has not arrived whole yet. Nobody else's; ends by itself."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
-    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
-    length = models.BigIntegerField()
-    offset = models.BigIntegerField(default=0)
-    metadata = models.JSONField(default=dict)
-    locked_until = models.DateTimeField(null=True, blank=True)
-    upload = models.ForeignKey(Upload, on_delete=models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-
 # Further tables of this app, one module each.
-from . import models_erasing, models_sources  # noqa: E402, F401
+from . import models_erasing, models_partials, models_sources  # noqa: E402, F401

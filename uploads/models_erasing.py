@@ -104,12 +104,16 @@ class Erasure(Job):
 
 
 class ErasedHash(models.Model):
-    """A keyed hash of an identifier that may not come back. `given`: the person was named by this kind itself."""
+    """A keyed hash of an identifier that may not come back. `given`: the person was named by this kind itself; of a
+    telephone number without its country: nobody knows which it is. `mark` finds the rows whose hash is to be compared;
+    where it is missing every row's is.
+    """
 
     company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="+")
     erasure = models.ForeignKey(Erasure, on_delete=models.CASCADE, related_name="hashes")
     kind = models.CharField(max_length=20)
     digest = models.BinaryField(max_length=32)
+    mark = models.BinaryField(max_length=8, default=b"")
     given = models.BooleanField(default=False)
 
     class Meta:

@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db.models import F, Sum
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.base import Refusal, RemoteState, RemoteStatus
 from audsync_web.vendors.connectors.formats import Op
 
 from . import files
 from .engine.changes import changes_of
-from .models import PART_ENDED, Delivery, Part, PartStatus
+from .models import Delivery, Part, PartStatus
 from .payload import Payload
-from .planning import delivery_folder
+from .reports import refused_name, vendor_report_name
 from .run import Run
+from .sums import SentSums, part_sums
+from .writing import write_part
 
 _ENDINGS = {
     RemoteStatus.SUCCEEDED: PartStatus.ACKNOWLEDGED,
     RemoteStatus.FAILED: PartStatus.FAILED,
     RemoteStatus.CANCELLED: PartStatus.CANCELLED,
 }
+# In a part's memory: which of its rows the vendor refused by name.
+REFUSED_ROWS = "refusedRows"
 
 
 def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Write a vendor's answer to the part, and the delivery's sums that follow from it.
 
-    With `wire`, the answer to a send, the delivery's sums grow by the part: with hundreds of parts that end at once,
-    adding all of them up after each would take longer than sending them.
+    With `wire`, the answer to a send, the delivery's sums grow by the part, at once or with those of its row: with
+    hundreds of parts that end at once, adding all of them up after each would take longer than sending them.
     """
     now = timezone.now()
     if state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED:
+        _keep_report(run, part, state)
         _send_again(part, state)
         if wire is not None:
-            run.lease.update(**_wire_sums(wire))
+            _add_sent(run, part, wire, {})
         return
     fields: dict[str, Any] = {
         "intent": None,
@@ -48,7 +52,7 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
         "phase": state.status.value,
         "counters": dict(state.counters) or part.counters,
         "details": state.details or "",
-        "memory": {**part.memory, **state.memory},
+        "memory": {**part.memory, **state.memory, **_named(state)},
     }
     if state.status.is_final:
         fields |= {"status": _ending(state), "ended_at": now, "next_poll_at": None, **_answers(run, part, state)}
@@ -56,15 +60,30 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
         fields |= {"status": PartStatus.SUBMITTED, "next_poll_at": now + timedelta(seconds=_next_poll(run, part))}
     for name, value in fields.items():
         setattr(part, name, value)
-    part.save(update_fields=list(fields))
+    write_part(run.lease, part, list(fields))
     _keep_refusals(run, part, state)
-    sums = part_sums(run.delivery) if wire is None else _wire_sums(wire) | _grown_sums(part)
-    run.lease.update(**sums, **_told(state))
+    if wire is None:
+        run.lease.update(**part_sums(run.delivery), **_told(state))
+    else:
+        _add_sent(run, part, wire, _told(state))
+
+
+def _add_sent(run: Run, part: Part, wire: Payload, told: dict[str, Any]) -> None:
+    """Count an answered send: with those of its row, else at once."""
+    sums = SentSums() if run.row is None else run.row
+    sums.add(wire, part)
+    sums.told |= told
+    if run.row is None:
+        run.lease.update(**sums.fields())
+
+
+def _named(state: RemoteState) -> dict[str, Any]:
+    return {REFUSED_ROWS: sorted(refusal.row for refusal in state.refusals)} if state.refusals else {}
 
 
 def _ending(state: RemoteState) -> PartStatus:
     if state.status != RemoteStatus.PARTIAL:
-        return _ENDINGS[state.status]
+        return PartStatus.UNCERTAIN if state.perhaps else _ENDINGS[state.status]
     # The vendor took the part and counted failed lines: those are refusals. With nothing accepted it was never taken.
     return PartStatus.ACKNOWLEDGED if state.accepted else PartStatus.FAILED
 
@@ -98,56 +117,37 @@ def _next_poll(run: Run, part: Part) -> float:
 
 def _keep_refusals(run: Run, part: Part, state: RemoteState) -> None:
     """Refused identifiers and the vendor's own error file go to private files of the delivery."""
-    if state.report:
-        name = f"{delivery_folder(run.delivery)}/vendor-report-{part.number}"
-        files.delete(name)
-        with files.new_file(name) as path:
-            path.write_bytes(state.report)
-            path.chmod(0o600)
-        run.lease.update(vendor_report=name)
-    if state.refusals:
-        _append_refusals(run, part, state)
+    _keep_report(run, part, state)
+    keep_refused_rows(run.delivery, part, state.refusals)
 
 
-def _append_refusals(run: Run, part: Part, state: RemoteState) -> None:
-    with files.local_file(run.delivery.changes_file) as changes:
-        rows = changes_of(changes, part.first_row, part.last_row, tuple(Op(op) for op in part.ops))
-    name = f"{delivery_folder(run.delivery)}/refused-{part.number}.csv.gz"
+def _keep_report(run: Run, part: Part, state: RemoteState) -> None:
+    if not state.report:
+        return
+    name = vendor_report_name(run.delivery, part.number)
     files.delete(name)
     with files.new_file(name) as path:
-        _write_refusals(path, [(rows[r.row].identifier, r.reason) for r in state.refusals if 0 <= r.row < len(rows)])
+        path.write_bytes(state.report)
+        path.chmod(0o600)
+    run.lease.update(vendor_report=name)
+
+
+def keep_refused_rows(delivery: Delivery, part: Part, refusals: Sequence[Refusal]) -> None:
+    """Write the identifiers that a vendor refused by name, with its reasons, where rejections are read from."""
+    if not refusals:
+        return
+    with files.local_file(delivery.changes_file) as changes:
+        rows = changes_of(changes, part.first_row, part.last_row, tuple(Op(op) for op in part.ops))
+    name = refused_name(delivery, part.number)
+    files.delete(name)
+    with files.new_file(name) as path:
+        _write_refusals(path, [(rows[r.row].identifier, r.reason) for r in refusals if 0 <= r.row < len(rows)])
 
 
 def _write_refusals(path: Path, rows: list[tuple[str, str]]) -> None:
     with gzip.open(path, "wt", encoding="utf-8", newline="") as target:
         csv.writer(target).writerows(rows)
     path.chmod(0o600)
-
-
-def part_sums(delivery: Delivery) -> dict[str, Any]:
-    """A delivery's sums over all of its parts."""
-    parts = Part.objects.filter(delivery_id=delivery.pk)
-    sums = parts.aggregate(accepted=Sum("accepted"), refused=Sum("refused"))
-    return {**sums, "parts_done": parts.filter(status__in=PART_ENDED).count()}
-
-
-def _grown_sums(part: Part) -> dict[str, Any]:
-    """The same, grown by a part that has ended just now."""
-    if part.status not in PART_ENDED:
-        return {}
-    known = {name: getattr(part, name) for name in ("accepted", "refused")}
-    grown = {name: Coalesce(F(name), 0) + value for name, value in known.items() if value is not None}
-    return {**grown, "parts_done": F("parts_done") + 1}
-
-
-def _wire_sums(wire: Payload) -> dict[str, Any]:
-    """What went over the wire; a send that was answered ends a row of failures."""
-    return {
-        "wire_lines": F("wire_lines") + wire.lines,
-        "wire_bytes": F("wire_bytes") + wire.bytes,
-        "last_sent_at": timezone.now(),
-        "attempts": 0,
-    }
 
 
 def _told(state: RemoteState) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import CharField, F, QuerySet, Sum, Value
-from django.db.models.functions import Cast, TruncDate
+from django.db.models.functions import Cast
 from django.http import HttpResponseBase
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
@@ -22,8 +22,8 @@ from audsync_web.people.models import Company
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from segments.models import Destination, DestinationStatus, Segment
 
-from .models import Delivery, DeliveryStatus, Snapshot, Upload
-from .selectors import live_uploads, memberships_ending, memberships_since, recent_uploads
+from .models import Delivery, DeliveryStatus, Upload
+from .selectors import UtcDay, live_uploads, memberships_ending, memberships_since, recent_uploads
 
 DAYS = 30
 LIVE_SHOWN = 12
@@ -169,7 +169,7 @@ def members_by_day(company: Company, days: int = DAYS) -> list[tuple[date, int]]
     today = timezone.now().date()
     first = today - timedelta(days=days - 1)
     began = datetime.combine(first, time.min, tzinfo=UTC)
-    changes = _changes(memberships_since(company, began).iterator(chunk_size=2000), first, days)
+    changes = _changes(memberships_since(company, began), first, days)
     rows, held = [], 0
     for number in range(days):
         held += changes[number]
@@ -177,15 +177,13 @@ def members_by_day(company: Company, days: int = DAYS) -> list[tuple[date, int]]
     return rows if any(held for _, held in rows) else []
 
 
-def _changes(snapshots: Iterable[Snapshot], first: date, days: int) -> list[int]:
-    """By how many members each day changes: a snapshot counts on the days at whose end it was the current one."""
+def _changes(memberships: Iterable[tuple[str, str | None, int]], first: date, days: int) -> list[int]:
+    """By how many members each day changes: one counts on the days at whose end it was the current membership."""
     changes = [0] * (days + 1)
-    for snapshot in snapshots:
-        start = max(0, (snapshot.created_at.date() - first).days)
-        end = days if snapshot.superseded_at is None else (snapshot.superseded_at.date() - first).days
-        if start < end:
-            changes[start] += snapshot.members
-            changes[min(end, days)] -= snapshot.members
+    for came, went, members in memberships:
+        changes[(date.fromisoformat(came) - first).days] += members
+        if went is not None:
+            changes[min(days, (date.fromisoformat(went) - first).days)] -= members
     return changes
 
 
@@ -196,12 +194,12 @@ def acceptance_by_day(company: Company, days: int = DAYS) -> list[tuple[date, in
         Delivery.objects.visible_to(company)
         .filter(created_at__gte=since, accepted__isnull=False)
         .order_by()
-        .annotate(day=TruncDate("created_at"))
+        .annotate(day=UtcDay("created_at"))
         .values("day")
         .annotate(took=Sum("accepted"), refused_sum=Sum("refused"))
         .order_by("day")
     )
-    known = {row["day"]: (row["took"] or 0, row["refused_sum"] or 0) for row in rows}
+    known = {date.fromisoformat(row["day"]): (row["took"] or 0, row["refused_sum"] or 0) for row in rows}
     first = timezone.now().date() - timedelta(days=days - 1)
     every = [first + timedelta(days=number) for number in range(days)]
     return [(day, *known.get(day, (0, 0))) for day in every] if known else []

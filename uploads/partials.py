@@ -27,10 +27,13 @@ from segments.models import Segment
 
 from . import files
 from .bodies import BodyCut
-from .models import PartialUpload, Upload
+from .models import Upload
+from .models_partials import PartialUpload
 from .services import UploadWish, require_quota, require_uploadable, upload_accept_unchecked, upload_folder
 
 LIFETIME = timedelta(hours=24)
+# However slowly it is sent: what lies about unfinished may hold people who were erased meanwhile.
+LONGEST_LIFE = timedelta(days=7)
 HOLD = timedelta(seconds=4)
 PROGRESS_SECONDS = 0.5
 COPY_BYTES = 1024 * 1024
@@ -82,13 +85,13 @@ def partial_append(partial: PartialUpload, offset: int, blocks: Iterable[bytes])
 def _write(hold: _Hold, target: BinaryIO, blocks: Iterable[bytes], length: int) -> Exception | None:
     """Write until the blocks end; an expected failure is given back, so that the bytes before it are kept."""
     try:
-        for block in blocks:
+        for block in files.within_room(blocks):
             if hold.offset + len(block) > length:
                 return TooManyBytes()
             target.write(block)
             hold.advance(len(block), target.flush)
         return None
-    except (BodyCut, OffsetConflict) as failure:
+    except (BodyCut, OffsetConflict, files.StorageFull) as failure:
         return failure
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
@@ -102,6 +105,7 @@ class _Hold:
     def __init__(self, partial: PartialUpload, offset: int) -> None:
         now = timezone.now()
         self._pk = partial.pk
+        self._ends_at = partial.created_at + LONGEST_LIFE
         self._until = now + HOLD
         self.offset = offset
         self._told = time.monotonic()
@@ -125,7 +129,7 @@ class _Hold:
 
     def _store(self, until: datetime | None) -> None:
         mine = PartialUpload.objects.filter(pk=self._pk, locked_until=self._until)
-        expires_at = timezone.now() + LIFETIME
+        expires_at = min(timezone.now() + LIFETIME, self._ends_at)
         if not mine.update(offset=self.offset, locked_until=until, expires_at=expires_at):
             raise OffsetConflict("Another request took this upload over.")
         self._until = until or self._until
@@ -174,7 +178,34 @@ def _move_whole(partial: PartialUpload, original: str) -> None:
         source.replace(goal)
 
 
+@contextmanager
+def arrived_bytes(partial: PartialUpload) -> Iterator[Path | None]:
+    """What has arrived of an upload so far as one local file, to be read only; None where nothing has."""
+    if files.is_local():
+        path = Path(default_storage.path(_name(partial)))
+        yield path if path.exists() else None
+        return
+    with files.spill_folder() as folder, (folder / "file").open("w+b") as target:
+        _join_arrived(partial, target)
+        target.flush()
+        yield folder / "file"
+
+
+def partial_sweep(partial: PartialUpload) -> bool:
+    """Forget an upload that nobody is sending to; False while somebody is. A later try begins anew."""
+    free = Q(locked_until__isnull=True) | Q(locked_until__lt=timezone.now())
+    if not PartialUpload.objects.filter(free, pk=partial.pk, upload__isnull=True).delete()[0]:
+        return False
+    _delete_bytes(partial)
+    return True
+
+
 def _join_pieces(partial: PartialUpload, target: BinaryIO) -> None:
+    if _join_arrived(partial, target) != partial.length:
+        raise OffsetConflict("Parts of this upload are missing. Send it again.")
+
+
+def _join_arrived(partial: PartialUpload, target: BinaryIO) -> int:
     """Pieces in the order of their offsets; one that was sent twice overlaps and is skipped as far as it does."""
     written = 0
     for number in sorted(default_storage.listdir(_name(partial))[1]):
@@ -185,22 +216,25 @@ def _join_pieces(partial: PartialUpload, target: BinaryIO) -> None:
             piece.seek(skip)
             shutil.copyfileobj(piece, target, COPY_BYTES)
             written += piece.size - skip
-    if written != partial.length:
-        raise OffsetConflict("Parts of this upload are missing. Send it again.")
+    return written
 
 
 def partial_finish(*, actor: Actor, partial: PartialUpload, wish: UploadWish) -> Upload:
     """The last byte is there: hand the file over to its inspection. Returns the one upload that it became.
 
-    Raises `UploadConflict` when the segment takes no uploads any more.
+    Raises `UploadConflict` when the segment takes no uploads any more, `StorageFull` when the quota is used up.
     """
     with transaction.atomic():
-        row = PartialUpload.objects.select_for_update().select_related("segment", "upload").get(pk=partial.pk)
+        # PostgreSQL locks no row that may be missing: the upload that it became.
+        locked = PartialUpload.objects.select_for_update(of=("self",))
+        row = locked.select_related("segment", "upload").get(pk=partial.pk)
         if row.upload is not None:
             return row.upload
         if row.offset != row.length:
             raise OffsetConflict(f"This upload stands at byte {row.offset} of {row.length}.")
         require_uploadable(row.segment)
+        # Others may have used the company's quota up while this file was on its way.
+        require_quota(actor.company, row.length)
         original = f"{upload_folder(row.company_id, row.pk)}/original"
         _move_whole(row, original)
         upload = upload_accept_unchecked(

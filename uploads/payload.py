@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from django.conf import settings
 
 from audsync_web.vendors.connectors.base import Connector
 from audsync_web.vendors.connectors.errors import Permanent
-from audsync_web.vendors.connectors.formats import Op
+from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules
 from segments.models import Destination
 
 from . import files
 from .engine.changes import changes_of
-from .engine.parts import PartRange, render_part, write_list, write_part
+from .engine.parts import PartRange, PartRenderer, write_list, write_part
 from .membership import snapshot_path
 from .models import Delivery, Part
 from .planning import context_of, delivery_folder
@@ -40,7 +41,6 @@ class Payload:
     removes: int
     bytes: int
     md5: str
-    sha256: str
     changes: str
     first_row: int
     last_row: int
@@ -61,12 +61,45 @@ class Payload:
 
 
 def make_payload(delivery: Delivery, destination: Destination, part: Part, connector: Connector) -> Payload:
-    """Make the part's bytes. A whole list over the account's limit is refused with the numbers."""
-    context = context_of(delivery, destination)
-    form = connector.line_format(context)
-    rules = connector.part_rules(context)
-    if not rules.whole_list and not form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES:
-        return _in_memory(delivery, part, connector, context)
+    """Make a single part's bytes; see `PartMaker.make`."""
+    with PartMaker(delivery, destination, connector) as maker:
+        return maker.make(part)
+
+
+class PartMaker:
+    """Makes the bytes of a delivery's parts, its change file at hand. Use it as a context."""
+
+    def __init__(self, delivery: Delivery, destination: Destination, connector: Connector) -> None:
+        context = context_of(delivery, destination)
+        self._delivery = delivery
+        self._label = connector.label
+        self._form = connector.line_format(context)
+        self._rules = connector.part_rules(context)
+        self._renderer: PartRenderer | None = None
+
+    def __enter__(self) -> Self:
+        self._open = ExitStack()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def make(self, part: Part) -> Payload:
+        """A part's bytes, in memory or on disk. A whole list over the account's limit is refused with the numbers."""
+        if not self._rules.whole_list and not self._form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES:
+            return self._in_memory(part)
+        return _on_disk(self._delivery, part, self._form, self._rules, self._label)
+
+    def _in_memory(self, part: Part) -> Payload:
+        if self._renderer is None:
+            changes = self._open.enter_context(files.local_file(self._delivery.changes_file))
+            self._renderer = self._open.enter_context(PartRenderer(changes, self._form))
+        content = self._renderer.render(range_of(part))
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() if self._form.md5 else ""
+        return _payload(self._delivery, part, lines=part.lines, size=len(content), md5=md5, content=content)
+
+
+def _on_disk(delivery: Delivery, part: Part, form: LineFormat, rules: PartRules, label: str) -> Payload:
     path = _spill_path(delivery, part)
     with files.local_file(delivery.changes_file) as changes, snapshot_path(delivery.base_snapshot) as base:
         if rules.whole_list:
@@ -76,28 +109,12 @@ def make_payload(delivery: Delivery, destination: Destination, part: Part, conne
     if rules.whole_list and rules.max_bytes is not None and written.bytes > rules.max_bytes:
         path.unlink(missing_ok=True)
         raise Permanent(
-            f"The whole list is {written.bytes:,} bytes, and this account's limit at {connector.label} is "
+            f"The whole list is {written.bytes:,} bytes, and this account's limit at {label} is "
             f"{rules.max_bytes:,}. A list cannot be split there: each part would erase the one before.",
             code="too_large",
             next_step="Ask the vendor for a higher limit, or spread the audience over several segments.",
         )
-    return _payload(
-        delivery, part, lines=written.lines, size=written.bytes, md5=written.md5, sha256=written.sha256, path=path
-    )
-
-
-def _in_memory(delivery: Delivery, part: Part, connector: Connector, context: Any) -> Payload:
-    with files.local_file(delivery.changes_file) as changes:
-        content = render_part(changes, range_of(part), connector.line_format(context))
-    return _payload(
-        delivery,
-        part,
-        lines=part.lines,
-        size=len(content),
-        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        content=content,
-    )
+    return _payload(delivery, part, lines=written.lines, size=written.bytes, md5=written.md5, path=path)
 
 
 def _payload(
@@ -107,7 +124,6 @@ def _payload(
     lines: int,
     size: int,
     md5: str,
-    sha256: str,
     path: Path | None = None,
     content: bytes = b"",
 ) -> Payload:
@@ -118,7 +134,6 @@ def _payload(
         removes=part.removes,
         bytes=size,
         md5=md5,
-        sha256=sha256,
         changes=delivery.changes_file,
         first_row=part.first_row,
         last_row=part.last_row,

@@ -8,7 +8,8 @@ from typing import Any
 
 from audsync_web.vendors.connectors.identifiers import KINDS
 
-from .erased import forms_of, plain_form
+from .erased import CASELESS, PHONE, ErasedTest, forms_of, hashes_of, plain_form
+from .phones import number_of, numbers_of, spellings_of
 
 LONGEST = 255
 
@@ -21,6 +22,8 @@ class Person:
     kind: str = ""
     identity_name: str = ""
     """The name under which an identity vendor knows the kind."""
+    regions: tuple[str, ...] = ()
+    """Countries that a telephone number may be of which names none: those of the company's accounts."""
 
     @property
     def kinds(self) -> list[str]:
@@ -31,35 +34,68 @@ class Person:
 
     @property
     def sure_kinds(self) -> list[str]:
-        """The kinds that can be told without a choice: an e-mail address is nothing else."""
-        return [self.kind] if self.kind else [kind for kind in self.kinds if kind == "email"]
+        """The kinds that can be told without a choice: an e-mail address is nothing else, nor is a telephone number
+        that names its country."""
+        if self.kind:
+            return [self.kind]
+        is_number = PHONE in self.kinds and self.value.startswith("+") and bool(number_of(self.value).e164)
+        return [PHONE] if is_number else [kind for kind in self.kinds if kind == "email"]
 
     def values_in(self, membership_kind: str) -> list[str]:
         """How the person would be written in a membership of that kind; nothing where they cannot be in it."""
-        return sorted({value for kind in self.kinds for value in _values(kind, self.value, membership_kind)})
+        return sorted({value for kind in self.kinds for value in self._values(kind, membership_kind)})
+
+    def _values(self, kind: str, membership_kind: str) -> Iterable[str]:
+        if kind == membership_kind:
+            yield from self._written(kind)
+        yield from filter(None, [forms_of(kind, self.value).get(membership_kind)])
+        # Provider ids pass byte for byte, whatever a destination calls them.
+        if "provider_id" in (kind, membership_kind):
+            yield self.value.strip()
+
+    def _written(self, kind: str) -> Iterable[str]:
+        """How a value of a kind is written: telephone numbers and ids of devices in more than one way."""
+        if kind == PHONE:
+            return spellings_of(self.value, self.regions)
+        text = plain_form(kind, self.value)
+        return {text, text.lower(), text.upper()} if kind in CASELESS and text != text.lower() else {text}
+
+    def forms_at_vendor(self, kind: str, *, every_spelling: bool = False) -> list[str]:
+        """How a vendor is asked for the person under a kind: as AudSync feeds it, and as it was given."""
+        values = [form for known in self.kinds if (form := forms_of(known, self.value).get(kind))]
+        if kind == PHONE and kind in self.kinds and every_spelling:
+            values = spellings_of(self.value, self.regions)
+        elif kind == PHONE and kind in self.kinds:
+            values = [number.e164 for number in numbers_of(self.value, self.regions) if number.e164]
+        given = [self.value.strip()] if kind in self.kinds else []
+        return list(dict.fromkeys([*values, *given]))
 
     @property
     def all_values(self) -> list[str]:
         """Every form of the identifier."""
-        return sorted({form for kind in self.kinds for form in forms_of(kind, self.value).values()})
+        forms = {form for kind in self.kinds for form in forms_of(kind, self.value).values()}
+        return sorted(forms.union(*(self._written(kind) for kind in self.kinds)))
+
+    def number_test(self, region: str = "") -> ErasedTest | None:
+        """Finds the telephone number in every spelling; None where the identifier is none."""
+        if PHONE not in self.kinds:
+            return None
+        return ErasedTest(hashes_of(PHONE, self.value, self.regions), {PHONE}, region)
 
     def stored(self) -> Any:
         """The person as they are sealed."""
-        return {"kind": self.kind, "value": self.value, "identityName": self.identity_name}
+        return {
+            "kind": self.kind,
+            "value": self.value,
+            "identityName": self.identity_name,
+            "regions": list(self.regions),
+        }
 
 
-def person_of(sealed: dict[str, str]) -> Person:
+def person_of(sealed: dict[str, Any]) -> Person:
     """The person out of a sealed value."""
-    return Person(sealed["value"], sealed["kind"], sealed.get("identityName", ""))
-
-
-def _values(kind: str, value: str, membership_kind: str) -> Iterable[str]:
-    forms = forms_of(kind, value)
-    if membership_kind in forms:
-        yield forms[membership_kind]
-    # Provider ids pass byte for byte, whatever a destination calls them.
-    if "provider_id" in (kind, membership_kind):
-        yield value.strip()
+    regions = tuple(sealed.get("regions", ()))
+    return Person(sealed["value"], sealed["kind"], sealed.get("identityName", ""), regions)
 
 
 def fault_of(value: str, kind: str) -> dict[str, str]:

@@ -20,19 +20,21 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 
 from . import files
-from .engine.difference import DifferenceCounts, Target, difference_many
+from .engine.difference import MAX_NEIGHBOURS, DifferenceCounts, Target, difference_many
 from .engine.ending import members_ending
 from .engine.members import DerivedResult
 from .engine.parts import PartRange, PartTooLarge, plan_parts
 from .engine.progress import ProgressCallback
-from .erased import erased_test
+from .engine.uncertain import together
 from .membership import (
     Lifetime,
     ensure_snapshot,
+    erased_of,
     lifetime_for,
     members_for,
     snapshot_path,
     source_members,
+    uncertain_path,
 )
 from .models import Delivery, DeliveryStatus, Mode, Part, Snapshot
 
@@ -76,7 +78,7 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
     _refuse_unknown_membership(delivery, connector, base)
     now = timezone.now()
     lifetime = lifetime_for(connector, destination.segment.duration_days, now)
-    neighbours = _neighbours(destination) if connector.capabilities.neighbours else []
+    neighbours = _neighbours(destination, connector) if connector.asks_for_neighbours else []
     folder = delivery_folder(delivery)
     changes_name, held_name = f"{folder}/changes", f"{folder}/held.csv.gz"
     with ExitStack() as stack:
@@ -120,7 +122,7 @@ def _is_whole_list(connector: Connector, delivery: Delivery) -> bool:
     return connector.part_rules(context_of(delivery, delivery.destination)).whole_list
 
 
-def _neighbours(destination: Destination) -> list[Snapshot]:
+def _neighbours(destination: Destination, connector: Connector) -> list[Snapshot]:
     """Acknowledged memberships of the account's other destinations, in a stable order."""
     rows = Snapshot.objects.filter(
         destination__vendor_account=destination.vendor_account,
@@ -130,7 +132,15 @@ def _neighbours(destination: Destination) -> list[Snapshot]:
     # A removed destination that was left as it is still holds its members at the vendor.
     gone = Q(destination__status="released") & ~Q(destination__release_choice="leave")
     others = rows.exclude(destination=destination).exclude(file="").exclude(gone)
-    return list(others.select_related("destination").order_by("destination_id"))
+    found = list(others.select_related("destination").order_by("destination_id")[: MAX_NEIGHBOURS + 1])
+    if len(found) > MAX_NEIGHBOURS:
+        raise Permanent(
+            f"More than {MAX_NEIGHBOURS} other segments of this account have members, and {connector.label} may forget "
+            "those that are not named again with each of them.",
+            code="too_many_segments",
+            next_step="Have members written one by one in the account's settings, or spread segments over accounts.",
+        )
+    return found
 
 
 def _difference(
@@ -148,6 +158,8 @@ def _difference(
         folder = stack.enter_context(files.spill_folder())
         source, kind = _source(delivery, lifetime, base, folder, stack)
         wanted_out = bool(delivery.upload.origin.get("erasure")) and delivery.source_snapshot_id is None
+        base_path = stack.enter_context(snapshot_path(base))
+        uncertain = stack.enter_context(uncertain_path(base))
         members, derived = stack.enter_context(
             members_for(
                 source,
@@ -156,11 +168,11 @@ def _difference(
                 identifier=destination.identifier,
                 folder=folder,
                 report=held_report,
+                held=[path for path in (base_path, uncertain) if path is not None],
                 # The removal of an erased person must name them.
-                erased=None if wanted_out else erased_test(delivery.company_id, kind, destination.identifier),
+                erased=None if wanted_out else erased_of(delivery.company_id, kind, destination, connector),
             )
         )
-        base_path = stack.enter_context(snapshot_path(base))
         others = [stack.enter_context(snapshot_path(row)) for row in neighbours]
         target = Target(
             base_path,
@@ -172,6 +184,7 @@ def _difference(
             neighbours=tuple(path for path in others if path is not None),
             refresh_all=bool(delivery.upload.origin.get("refresh_all")),
             unknown=not destination.membership_known,
+            uncertain=uncertain,
         )
         counts = difference_many(members, [target], progress)[0]
     return Planned(counts, derived, lifetime, base)
@@ -192,7 +205,13 @@ def _source(
     """
     if delivery.source_snapshot_id and delivery.source_snapshot is not None:
         snapshot = delivery.source_snapshot
-        return stack.enter_context(source_members(snapshot)), snapshot.destination.identifier
+        source = stack.enter_context(source_members(snapshot))
+        if "emptying" in delivery.upload.origin:
+            # Whoever is perhaps there has to leave, too.
+            everybody = folder / "everybody"
+            together(source, stack.enter_context(uncertain_path(base)), everybody)
+            source = everybody
+        return source, snapshot.destination.identifier
     if "renew_within_days" in delivery.upload.origin:
         base_path, out = stack.enter_context(snapshot_path(base)), folder / "ending"
         if base_path is None:
@@ -225,10 +244,11 @@ def _refuse_too_many_removals(delivery: Delivery, planned: Planned) -> None:
     share, base = delivery.upload.max_removed_share, planned.base
     if share is None or base is None or not base.members:
         return
-    if planned.counts.removes > share * base.members:
+    removes = planned.counts.removes - planned.counts.doubtful
+    if removes > share * base.members:
         raise Permanent(
-            f"This file would remove {planned.counts.removes:,} of {base.members:,} members "
-            f"({planned.counts.removes / base.members:.0%}), more than the {share:.0%} that was allowed.",
+            f"This file would remove {removes:,} of {base.members:,} members "
+            f"({removes / base.members:.0%}), more than the {share:.0%} that was allowed.",
             code="too_many_removals",
             next_step="Check the file; if it is right, upload it with a larger allowed share.",
         )
@@ -238,16 +258,22 @@ def _parts(
     delivery: Delivery, connector: Connector, changes: Path, rules: PartRules, planned: Planned
 ) -> Iterator[PartRange]:
     counts = planned.counts
-    if not counts.adds + counts.renewed + counts.removes:
+    changed = counts.adds + counts.renewed + counts.removes
+    if not changed and not (rules.whole_list and _is_in_doubt(delivery, planned)):
         return iter(())
     if rules.whole_list:
         _refuse_emptying(connector, planned, delivery)
-        last = counts.adds + counts.renewed + counts.removes - 1
-        return iter([_whole_list_part(counts, last)])
+        return iter([_whole_list_part(counts, changed - 1)])
     try:
         return plan_parts(changes, connector.line_format(context_of(delivery, delivery.destination)), rules)
     except PartTooLarge as error:
         raise Permanent(str(error), code="too_large") from error
+
+
+def _is_in_doubt(delivery: Delivery, planned: Planned) -> bool:
+    """Whether a list that changes nothing is to be sent all the same: nobody knows that the vendor has it."""
+    known = delivery.destination.membership_known
+    return not known or (planned.base is not None and planned.base.uncertain > 0)
 
 
 def _whole_list_part(counts: DifferenceCounts, last: int) -> PartRange:
@@ -266,9 +292,7 @@ def _whole_list_part(counts: DifferenceCounts, last: int) -> PartRange:
 
 
 def _refuse_emptying(connector: Connector, planned: Planned, delivery: Delivery) -> None:
-    before = planned.base.members if planned.base else 0
-    after = before + planned.counts.adds - planned.counts.removes - planned.counts.expired
-    if after <= 0 and delivery.mode != Mode.ADD:
+    if not planned.counts.after and delivery.mode != Mode.ADD:
         raise Permanent(
             f"This would empty the segment, and {connector.label} cannot be sent an empty list.",
             code="would_be_empty",
@@ -319,7 +343,7 @@ def _store_plan(
         base_snapshot=planned.base,
         changes_file=changes_name,
         held_report=held_name,
-        memory=delivery.memory | {"whole_list": rules.whole_list},
+        memory=delivery.memory | {"whole_list": rules.whole_list, "after": counts.after},
         members=derived.members + derived.held,
         held=derived.held,
         adds=counts.adds,

@@ -32,13 +32,13 @@ from audsync_web.vendors.identity import filters_for_preflight
 from audsync_web.vendors.models import AccountStatus
 from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination, DestinationStatus
+from segments.wording import NEXT_UPLOAD_MENDS, outcome_sentence
 
+from .forms import caution_of
 from .membership import current_snapshot, lifetime_for, preview_counts
 from .models import Delivery, DeliveryStatus, Mode, Upload
 from .rules import cannot_take, destinations_of, takes
 
-# A replace that takes out more than this share of a membership is pointed at (the company's own share is for the page).
-CAUTION = 0.2
 # What an identifier weighs when nothing is known of the file: a UUID.
 MEAN_BYTES = 36.0
 LEVELS = (Level.OK, Level.WARNING, Level.BLOCKED)
@@ -106,6 +106,8 @@ def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]
         text = cannot_take(destination, load.kind).partition(". ")[0] + "."
         return Row(destination, [Finding("identifier", Level.BLOCKED, text, fix)])
     totals, held = _totals(destination, load)
+    if held and not totals.members:
+        return Row(destination, [_nobody_fits(destination)], totals, held)
     findings = [_identifier(destination, held), *filter_findings(filters, destination.identifier)]
     findings += [_account(destination), *_segment(destination)]
     with connector_for(destination.vendor_account) as connector:
@@ -127,7 +129,7 @@ def _totals(destination: Destination, load: Load) -> tuple[Totals, int]:
     known = (load.counts or {}).get(destination.pk)
     if known is not None and known.get("taken"):
         names = ("members", "adds", "renewed", "removes", "unchanged")
-        return Totals(**{name: known[name] for name in names}), int(known["held"])
+        return Totals(**{name: known[name] for name in names}, before=known["before"]), int(known["held"])
     adds = 0 if load.mode == Mode.REMOVE else load.members
     return Totals(load.members, adds, 0, load.members - adds, 0), 0
 
@@ -145,10 +147,17 @@ def _context(destination: Destination, load: Load, connector: Connector) -> Deli
     )
 
 
+def _nobody_fits(destination: Destination) -> Finding:
+    label = KINDS[destination.identifier].label
+    text = f"Nobody in this file fits: {destination.vendor_account.name} is fed with {label}."
+    return Finding("identifier", Level.BLOCKED, text, f"Upload {label}, or change the destination's identifier.")
+
+
 def _identifier(destination: Destination, held: int) -> Finding:
     label = KINDS[destination.identifier].label
     if held:
-        text = f"{held:,} members do not fit {label} here; they are held back for this vendor."
+        verb = "member does" if held == 1 else "members do"
+        text = f"{held:,} {verb} not fit {label} here and would be held back for this vendor."
         return Finding("identifier", Level.WARNING, text, "See them among the rejected rows.")
     return Finding("identifier", Level.OK, f"Fed with {label}.")
 
@@ -193,20 +202,30 @@ def _membership(destination: Destination, load: Load, totals: Totals, rules: Par
         level = Level.BLOCKED if is_hopeless else Level.WARNING
         return [Finding("membership", level, "Nobody knows who is in this segment there.", fix if is_hopeless else "")]
     before = snapshot.members if snapshot else 0
-    if load.is_exact and before and totals.removes > CAUTION * before:
-        text = f"{totals.removes:,} of {before:,} members would leave."
+    leave = (load.counts or {}).get(destination.pk, {}).get("leave", totals.removes)
+    if load.is_exact and before and leave > _caution(destination, load) * before:
+        text = f"{leave:,} of {before:,} members would leave."
         return [Finding("membership", Level.WARNING, text, "Look at the file once more.")]
+    if snapshot is not None and snapshot.uncertain:
+        return [Finding("membership", Level.WARNING, outcome_sentence(snapshot.uncertain), NEXT_UPLOAD_MENDS)]
     if load.is_exact and not totals.sent:
         return [Finding("membership", Level.OK, "Already so: nothing has to be sent.")]
     return [Finding("membership", Level.OK, f"{before:,} members are there now.")]
+
+
+def _caution(destination: Destination, load: Load) -> float:
+    company = destination.segment.company
+    return company.max_removed_share if load.upload is None else caution_of(load.upload, company)
 
 
 def _size(connector: Connector, estimate: Estimate, rules: PartRules) -> Finding:
     if rules.whole_list and rules.max_bytes is not None and estimate.bytes > rules.max_bytes:
         text = f"About {estimate.bytes:,} bytes in one list; {connector.label} takes {rules.max_bytes:,} here."
         return Finding("size", Level.BLOCKED, text, "Ask for a higher limit, or spread the audience over segments.")
+    if not estimate.parts:
+        return Finding("size", Level.OK, "Nothing to send.")
     parts = "1 part" if estimate.parts == 1 else f"{estimate.parts:,} parts"
-    return Finding("size", Level.OK, f"{parts}, about {estimate.bytes:,} bytes.")
+    return Finding("size", Level.OK, f"{parts}, about {estimate.bytes:,} bytes." if estimate.bytes else f"{parts}.")
 
 
 def _wait(destination: Destination, load: Load, gates: Sequence[Gate]) -> tuple[float, list[Finding]]:

@@ -91,14 +91,14 @@ def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], cau
         return Cell(destination, False, blocker=cannot_take(destination, upload.kind))
     counts = {name: counted.get(name, 0) for name in ("members", "held", "adds", "renewed", "removes", "unchanged")}
     before = counted.get("before")
-    share = counts["removes"] / before if before else 0.0
+    share = counted.get("leave", counts["removes"]) / before if before else 0.0
     blocker = _blocker(destination, counts)
     return Cell(
         destination,
         True,
         counted=bool(counted),
         before=before,
-        after=before + counts["adds"] - counts["removes"] if before is not None else None,
+        after=counted.get("after", before + counts["adds"] - counts["removes"]) if before is not None else None,
         **counts,
         removed_share=share,
         asks_again=share > caution and not blocker,

@@ -90,7 +90,7 @@ def receipt_json(upload: Upload, deliveries: list[Delivery], jobs: dict[int, lis
 
 def _delivery_json(delivery: Delivery, jobs: list[str]) -> dict[str, Any]:
     account = delivery.destination.vendor_account
-    names = ("members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused")
+    names = ("members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused", "uncertain")
     return {
         "vendor": account.vendor,
         "vendorAccount": account.name,

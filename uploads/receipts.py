@@ -54,6 +54,7 @@ def _profile(row: dict[str, Any]) -> dict[str, Any]:
         "name": row["name"],
         "count": row["count"],
         "error": row["error"] or None,
+        "note": row.get("note") or None,
     }
 
 

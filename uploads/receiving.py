@@ -119,7 +119,7 @@ def _store_and_check(
     asked = kind_is_taken is None
     with Checker(options, report) as checker, original.open("wb") as target:
         original.chmod(0o600)
-        for block in blocks:
+        for block in files.within_room(blocks):
             checker.feed(block)
             if not asked and kind_is_taken is not None and checker.kind:
                 kind_is_taken(checker.kind)

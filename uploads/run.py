@@ -16,6 +16,7 @@ from audsync_web.vendors.connectors.base import Connector, DeliveryContext, Part
 from .engine.progress import Progress
 from .models import Delivery, DeliveryStatus, Part, PartStatus
 from .planning import context_of
+from .sums import SentSums
 
 PROGRESS_EVERY = 0.8
 PART_HOLDER = "part:"
@@ -32,7 +33,10 @@ def row_holder(delivery_id: int) -> str:
 
 
 class Run:
-    """A delivery being worked on. `ended` once it has; `not_before` is the earliest moment something can be done."""
+    """A delivery being worked on. `ended` once it has; `not_before` is the earliest moment something can be done.
+
+    `row`: while parts are sent in a row, what their sends add to the delivery's sums.
+    """
 
     def __init__(self, lease: Lease, delivery: Delivery, connector: Connector) -> None:
         self.lease = lease
@@ -41,6 +45,7 @@ class Run:
         self.ended = False
         self.goes_on = True
         self.not_before: datetime | None = None
+        self.row: SentSums | None = None
         self._next_report = 0.0
 
     @property
@@ -82,8 +87,13 @@ class Run:
         self.lease.update(next_action_at=min(moments) if moments else timezone.now() + timedelta(seconds=1))
 
     def show_phase(self) -> None:
-        """Bring the delivery's word in line with its parts: sending, submitted or processing."""
+        """Bring the delivery's word in line with its parts: sending, submitted or processing.
+
+        While a part's outcome is looked for, the word stays what that look has made it.
+        """
         parts = self.parts()
+        if parts.filter(intent__isnull=False).exists():
+            return
         if parts.filter(status__in=[PartStatus.PLANNED, PartStatus.SENDING]).exists():
             status = DeliveryStatus.SENDING
         elif parts.filter(status=PartStatus.SUBMITTED, phase=RemoteStatus.RUNNING).exists():

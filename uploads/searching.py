@@ -15,12 +15,16 @@ from audsync_web.jobs.kinds import on_housekeeping
 from audsync_web.jobs.leases import Lease
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
+from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
+from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, DestinationStatus
 
 from . import files
+from .asking import ask_vendors
+from .engine.finding import members_matching
 from .engine.snapshot import Row, SnapshotReader
-from .erasing import ask_vendors
-from .membership import EPOCH, day_of
+from .erased import PHONE
+from .membership import EPOCH, day_of, phone_region
 from .models import Snapshot, Upload
 from .models_erasing import PersonSearch, SearchStatus
 from .persons import Person, fault_of, person_of
@@ -35,7 +39,7 @@ def search_begin(*, actor: Actor, value: str, kind: str = "", identity_name: str
     actor.require_manager()
     if faults := fault_of(value, kind):
         raise ValidationError(faults)
-    person = Person(value.strip(), kind, identity_name.strip())
+    person = Person(value.strip(), kind, identity_name.strip(), _regions(actor.company.pk))
     with transaction.atomic():
         search = PersonSearch.objects.create(
             company=actor.company,
@@ -50,6 +54,12 @@ def search_begin(*, actor: Actor, value: str, kind: str = "", identity_name: str
         audit.record(actor, "person.search", search, kinds=[kind] if kind else ["any"])
         wake("uploads.search", search.pk)
     return search
+
+
+def _regions(company_id: int) -> tuple[str, ...]:
+    """The countries that the company's accounts take telephone numbers for which name none."""
+    accounts = VendorAccount.objects.filter(company_id=company_id)
+    return tuple(sorted({region for row in accounts if (region := phone_region(row.settings, PHONE))}))
 
 
 def _destinations(company_id: int) -> Any:
@@ -87,17 +97,48 @@ def _look_into(search: PersonSearch, destination: Destination, person: Person) -
     values = person.values_in(destination.identifier)
     snapshot = Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
     row = _find(snapshot, values) if snapshot is not None else None
+    if row is None and snapshot is not None and (spelt := spellings_in(snapshot, destination, person)):
+        row = _find(snapshot, spelt)
     if row is not None:
         search.findings.append(_where(destination) | _since(row))
     elif values and not destination.membership_known and destination.status != DestinationStatus.RELEASED:
         search.unknown.append(_where(destination))
 
 
+def spellings_in(snapshot: Snapshot, destination: Destination, person: Person) -> list[str]:
+    """How a telephone number is written in a membership that was fed as it came; the file is read whole for it."""
+    region = phone_region(destination.vendor_account.settings, destination.identifier)
+    test = person.number_test() if destination.identifier == PHONE and not region else None
+    found: list[str] = []
+    for name in (snapshot.file, snapshot.uncertain_file):
+        if test is not None and files.exists(name):
+            with files.local_file(name) as path:
+                found += members_matching(path, test)
+    return found
+
+
+def values_to_remove(destination: Destination, person: Person) -> list[str]:
+    """What names the person in one destination's membership. Where that is not known, every value is sent there."""
+    if destination.identifier != PHONE:
+        rule = KINDS[destination.identifier].rule if destination.identifier in KINDS else PLAIN
+        # Nobody is there under a value that the kind cannot have.
+        return [value for value in person.values_in(destination.identifier) if rule.accepts(value)]
+    snapshot = Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
+    written = spellings_in(snapshot, destination, person) if snapshot is not None else []
+    known = destination.membership_known or PHONE not in person.kinds
+    usual = person.values_in(PHONE) if known else person.forms_at_vendor(PHONE)
+    return sorted({*usual, *written})
+
+
 def _find(snapshot: Snapshot, values: list[str]) -> Row | None:
-    if not values or not files.exists(snapshot.file):
-        return None
-    with files.local_file(snapshot.file) as path, SnapshotReader(path) as reader:
-        return next((row for value in values if (row := reader.find(value)) is not None), None)
+    """The person among the acknowledged members, else among those of whom nobody knows whether they are there."""
+    for name in (snapshot.file, snapshot.uncertain_file):
+        if values and files.exists(name):
+            with files.local_file(name) as path, SnapshotReader(path) as reader:
+                found = next((row for value in values if (row := reader.find(value)) is not None), None)
+            if found is not None:
+                return found
+    return None
 
 
 def _where(destination: Destination) -> dict[str, Any]:

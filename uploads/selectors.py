@@ -7,7 +7,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    CharField,
+    Count,
+    DateTimeField,
+    Exists,
+    FilteredRelation,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from audsync_web.jobs.leases import WORKER_FRESH
@@ -68,15 +83,18 @@ def _count(rows: QuerySet[Any]) -> Subquery:
 
 def live_uploads(company: Company, limit: int) -> QuerySet[Upload]:
     """Uploads that have not ended, newest first, each with how many deliveries it has and how many have ended."""
-    ended = Q(deliveries__finished_at__isnull=False)
+    # Each counted by itself: joined, all live uploads would be gathered with all their columns before the newest.
+    own = Delivery.objects.filter(upload_id=OuterRef("pk")).order_by().values("upload_id")
+    number = own.annotate(number=Count("pk")).values("number")
+    ended = own.filter(finished_at__isnull=False).annotate(number=Count("pk")).values("number")
     rows: QuerySet[Upload] = (
         Upload.objects.visible_to(company)
         # Named one by one: of "not ended" the database cannot tell that its index by status serves.
         .filter(status__in=LIVE)
         .select_related("segment", "uploaded_by")
         .annotate(
-            delivery_count=Count("deliveries"),
-            delivery_ended=Count("deliveries", filter=ended),
+            delivery_count=Coalesce(Subquery(number, output_field=IntegerField()), 0),
+            delivery_ended=Coalesce(Subquery(ended, output_field=IntegerField()), 0),
             worker_lives=_worker_lives(),
         )
         .order_by("-created_at", "-pk")[:limit]
@@ -119,8 +137,28 @@ def memberships_ending(company: Company, within: timedelta) -> QuerySet[Snapshot
     return rows
 
 
-def memberships_since(company: Company, since: datetime) -> QuerySet[Snapshot]:
-    """Memberships that were current at some moment since `since`: when each began, ended, and its members."""
-    live = Q(superseded_at__isnull=True) | Q(superseded_at__gte=since)
-    rows: QuerySet[Snapshot] = Snapshot.objects.filter(live, destination__segment__company=company, members__gt=0)
-    return rows.annotate(began=F("created_at")).only("created_at", "superseded_at", "members").order_by()
+def memberships_since(company: Company, since: datetime) -> list[tuple[str, str | None, int]]:
+    """Memberships that were current at some moment since `since`, added up by day: when they came (never before
+    `since`), when another one took their place (None: not yet), how many members. Days as in 2026-07-31, in UTC."""
+    rows: QuerySet[Snapshot] = Snapshot.objects.filter(destination__segment__company=company, members__gt=0)
+    came = UtcDay(Greatest("created_at", Value(since, output_field=DateTimeField())))
+    found: list[tuple[str, str | None, int]] = []
+    for wanted in (Q(superseded_at__isnull=True), Q(superseded_at__gte=since)):
+        days = rows.filter(wanted).order_by().annotate(came=came, went=UtcDay("superseded_at")).values("came", "went")
+        found += days.annotate(held=Sum("members")).values_list("came", "went", "held")
+    return found
+
+
+class UtcDay(Func):
+    """The day of a moment as text, like 2026-07-31, by the database's own means: it is asked of very many rows."""
+
+    output_field = CharField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Moments are texts that begin with the day."""
+        return super().as_sql(compiler, connection, template="SUBSTR(%(expressions)s, 1, 10)", **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Moments are numbers with a time zone."""
+        template = "TO_CHAR(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+        return super().as_sql(compiler, connection, template=template, **context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +16,8 @@ from django.utils.dateparse import parse_datetime
 from audsync_web.jobs import quotas
 from audsync_web.jobs.leases import CancelRequested
 from audsync_web.vendors.connectors.base import CannotTell, Found, Gate, Nothing, RemoteState
-from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, UnknownOutcome
-from audsync_web.vendors.faults import attention_fields
+from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, Transient, UnknownOutcome
+from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
 from audsync_web.vendors.runtime import enter_gates
 from audsync_web.vendors.services import account_set_limit
 from segments.publishing import SECOND_LOOK, read_intent
@@ -25,21 +25,29 @@ from segments.publishing import SECOND_LOOK, read_intent
 from .journal import PartJournal
 from .models import PART_ENDED, DeliveryStatus, Part, PartStatus
 from .outcomes import store_state
-from .payload import Payload, drop_payload, make_payload
+from .payload import PartMaker, Payload, drop_payload, make_payload
 from .run import Run, part_holder, row_holder
 from .splitting import split_part
+from .sums import SentSums, sums_again
+from .writing import write_part
 
 # Parts that end with the answer to their send follow each other for so long before anything else is looked at.
 ROW_SECONDS = 0.5
 PARTS_IN_A_ROW = 50
+# Where a vendor cannot tell what became of a part it is asked again so seldom.
+UNCLEAR_LOOK = timedelta(minutes=15)
 
 
 def resume_interrupted(run: Run) -> None:
     """A part whose worker died between two effects (one settled, the next not begun) is sent on from where it was.
 
-    Nothing is lost or doubled by that: the connector finds what was settled in the part's memory.
+    Nothing is lost or doubled by that: the connector finds what was settled in the part's memory. The sums of a row
+    that was not finished are made up for.
     """
     run.parts().filter(status=PartStatus.SENDING, intent__isnull=True).update(status=PartStatus.PLANNED)
+    if run.parts().filter(status__in=PART_ENDED).count() != run.delivery.parts_done:
+        run.lease.update(**sums_again(run.delivery))
+        run.reload()
 
 
 def send_next_parts(run: Run) -> bool:
@@ -71,12 +79,25 @@ def send_next_parts(run: Run) -> bool:
 def _send_row(run: Run, parts: deque[Part]) -> None:
     """Send the first part, and on while each one ends with its answer."""
     until = time.monotonic() + ROW_SECONDS
-    while parts:
-        part = parts.popleft()
-        # Made whole before the vendor hears of it: an upload address may live for minutes only.
-        _send(run, part, make_payload(run.delivery, run.destination, part, run.connector))
-        if part.status not in PART_ENDED or not run.goes_on or time.monotonic() > until:
-            return
+    with PartMaker(run.delivery, run.destination, run.connector) as maker, _summed(run):
+        while parts:
+            part = parts.popleft()
+            # Made whole before the vendor hears of it: an upload address may live for minutes only.
+            _send(run, part, maker.make(part))
+            if part.status not in PART_ENDED or not run.goes_on or time.monotonic() > until:
+                return
+
+
+@contextmanager
+def _summed(run: Run) -> Iterator[None]:
+    """Gather what sends add to the delivery's sums, and write it once, however the row ends."""
+    run.row = SentSums()
+    try:
+        yield
+    finally:
+        row, run.row = run.row, None
+        if fields := row.fields():
+            run.lease.update(**fields)
 
 
 def _refuse_too_many_waiting(run: Run, gates: list[Gate]) -> None:
@@ -110,10 +131,10 @@ def _send(run: Run, part: Part, payload: Payload) -> None:
     part.status, part.sent_at, part.quota_scope = PartStatus.SENDING, now, run.connector.quota_scope
     part.lines, part.wire_bytes, part.md5 = payload.lines, payload.bytes, payload.md5
     part.intent = {"step": "send", "at": now.isoformat(), "detail": {}}
-    run.lease.check()
-    part.save(update_fields=["status", "sent_at", "quota_scope", "lines", "wire_bytes", "md5", "intent"])
-    if run.delivery.status != DeliveryStatus.SENDING or run.delivery.details:
-        fields = {"status": DeliveryStatus.SENDING, "first_sent_at": run.delivery.first_sent_at or now, "details": ""}
+    write_part(run.lease, part, ["status", "sent_at", "quota_scope", "lines", "wire_bytes", "md5", "intent"])
+    delivery = run.delivery
+    if delivery.status != DeliveryStatus.SENDING or delivery.first_sent_at is None or delivery.details:
+        fields = {"status": DeliveryStatus.SENDING, "first_sent_at": delivery.first_sent_at or now, "details": ""}
         run.lease.update(**fields)
         for name, value in fields.items():
             setattr(run.delivery, name, value)
@@ -162,7 +183,8 @@ def _learn_limit(run: Run, error: TooLarge) -> None:
 def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Store what the vendor answered to a send, once: the job's id is unique in its quota scope."""
     try:
-        with transaction.atomic():
+        # In a row the part alone is written, by one statement.
+        with transaction.atomic() if run.row is None else nullcontext():
             store_state(run, part, state, wire=wire)
     except IntegrityError:
         _ask_a_person(
@@ -176,12 +198,17 @@ def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | No
 
 
 def reconcile_open_part(run: Run) -> bool:
-    """Look into a part whose intent has no outcome. True when there was one."""
+    """Look into a part whose intent has no outcome, unless its next look is still to come. True when there is one."""
     part = run.parts().filter(intent__isnull=False).order_by("number").first()
     if part is None:
         return False
-    payload = make_payload(run.delivery, run.destination, part, run.connector)
     stored = part.intent or {}
+    wait = _seconds_to_look(stored)
+    if wait > 0:
+        run.goes_on = False
+        run.put_off(wait)
+        return True
+    payload = make_payload(run.delivery, run.destination, part, run.connector)
     claimed = _claimed(run, part)
     found = run.connector.reconcile_part(run.context(), payload, read_intent(stored), claimed)
     run.lease.update(last_looked_at=timezone.now())
@@ -196,6 +223,11 @@ def reconcile_open_part(run: Run) -> bool:
     return True
 
 
+def _seconds_to_look(intent: dict[str, Any]) -> float:
+    moment = parse_datetime(intent.get("look_at", ""))
+    return (moment - timezone.now()).total_seconds() if moment else 0.0
+
+
 def _claimed(run: Run, part: Part) -> frozenset[str]:
     """Vendor jobs of the same quota scope that other parts hold, young enough to be mistaken for this one."""
     since = timezone.now() - timedelta(days=31)
@@ -204,8 +236,10 @@ def _claimed(run: Run, part: Part) -> frozenset[str]:
 
 
 def _leave_if_ended(run: Run, part: Part) -> None:
+    """The call is over; a gate for the whole vendor job is kept until the part has ended."""
     part.refresh_from_db(fields=["status"])
-    if part.status != PartStatus.SUBMITTED:
+    whole_job = any(gate.exclusive == "job" for gate in run.connector.gates(run.context()))
+    if part.status != PartStatus.SUBMITTED or not whole_job:
         quotas.leave(part_holder(part.pk), row_holder(run.delivery.pk))
 
 
@@ -215,29 +249,46 @@ def _nothing_there(run: Run, part: Part, stored: dict[str, Any]) -> None:
     seen = parse_datetime(stored.get("nothing_at", ""))
     if seen is None:
         Part.objects.filter(pk=part.pk).update(intent=stored | {"nothing_at": now.isoformat()})
-        _look_again(run, SECOND_LOOK.total_seconds())
+        _look_again(run, part, SECOND_LOOK)
     elif now - seen < SECOND_LOOK:
-        _look_again(run, (seen + SECOND_LOOK - now).total_seconds())
+        _look_again(run, part, seen + SECOND_LOOK - now)
     else:
         Part.objects.filter(pk=part.pk).update(intent=None, status=PartStatus.PLANNED)
         quotas.leave(part_holder(part.pk), row_holder(run.delivery.pk))
+        _space_out(run)
 
 
-def _look_again(run: Run, seconds: float) -> None:
+def _space_out(run: Run) -> None:
+    """A part that a vendor loses again and again is not sent without end: its tries are spaced like any others."""
+    lost = Transient("The vendor breaks off each time before it answers, and has nothing of the part.", code="lost")
+    verdict, told = judge(lost, run.delivery.attempts), error_fields(lost)
+    fields: dict[str, Any] = {"attempts": run.delivery.attempts + 1, **due_in(verdict.seconds)}
+    if verdict.move == "attention":
+        told["vendor_text"] = run.delivery.vendor_text
+        fields |= {"status": DeliveryStatus.NEEDS_ATTENTION, **told, **attention_fields(run.delivery)}
     run.goes_on = False
-    run.lease.update(
-        details="Checking with the vendor before anything is sent again.",
-        next_action_at=timezone.now() + timedelta(seconds=seconds),
-    )
+    run.lease.update(**fields)
+
+
+def _look_again(run: Run, part: Part, wait: timedelta) -> None:
+    _look_later(run, part, wait)
+    run.lease.update(details="Checking with the vendor before anything is sent again.")
+
+
+def _look_later(run: Run, part: Part, wait: timedelta) -> None:
+    """Leave the part until its next look; meanwhile the delivery's other parts are followed."""
+    stored = Part.objects.values_list("intent", flat=True).get(pk=part.pk) or {}
+    Part.objects.filter(pk=part.pk).update(intent=stored | {"look_at": (timezone.now() + wait).isoformat()})
+    run.goes_on = False
+    run.put_off(wait.total_seconds())
 
 
 def _ask_a_person(run: Run, part: Part, unclear: CannotTell) -> None:
-    run.goes_on = False
+    _look_later(run, part, UNCLEAR_LOOK)
     run.lease.update(
         status=DeliveryStatus.NEEDS_ATTENTION,
         error_code="outcome_unknown",
         error_text=unclear.text,
         next_step=unclear.next_step,
-        next_action_at=timezone.now() + timedelta(minutes=15),
         **attention_fields(run.delivery),
     )

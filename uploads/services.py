@@ -224,14 +224,16 @@ def upload_recount(*, actor: Actor, upload: Upload) -> None:
 
 
 def upload_cancel(*, actor: Actor, upload: Upload) -> Upload:
-    """Stop what is unsent; what a vendor already has is followed to its end. 409 when the upload has ended."""
+    """Stop what is unsent; what a vendor already has is followed to its end. 409 when the upload has ended.
+
+    One that is completed because a delivery is held until publish has not: that delivery is unsent, and is stopped.
+    """
     if not actor.may_handle(upload.uploaded_by_id):
         raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may stop it.")
     now = timezone.now()
     with transaction.atomic():
         row = Upload.objects.select_for_update().get(pk=upload.pk)
-        staged = row.deliveries.filter(status=DeliveryStatus.STAGED).exists()
-        if row.has_ended and not staged:
+        if row.has_ended and not row.deliveries.open().exists():
             raise UploadConflict("This upload has ended; there is nothing left to cancel.")
         row.cancel_requested_at = row.cancel_requested_at or now
         row.next_action_at = now if not row.has_ended and row.status != UploadStatus.DELIVERING else None
@@ -265,6 +267,9 @@ def delivery_request_cancel(delivery: Delivery) -> None:
     Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True).update(
         cancel_requested_at=now, next_action_at=now, updated_at=now
     )
+    if delivery.vendor_account.connector.capabilities.cancels_parts:
+        # What waits at the vendor is asked to stop at once: by its next look it may have begun.
+        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
     wake("uploads.delivery", delivery.pk)
 
 
@@ -327,6 +332,9 @@ def delivery_retry(*, actor: Actor, delivery: Delivery) -> None:
         raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may retry it.")
     now = timezone.now()
     delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
+    for part in delivery.parts.filter(intent__has_key="look_at"):
+        part.intent = {name: value for name, value in (part.intent or {}).items() if name != "look_at"}
+        part.save(update_fields=["intent"])
     Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True).update(next_action_at=now, attempts=0)
     audit.record(actor, "delivery.retry", delivery, name=str(delivery.upload))
     wake("uploads.delivery", delivery.pk)

@@ -44,7 +44,7 @@ def facts_of(upload: Upload) -> list[tuple[str, Any]]:
     for name, value in (("MD5", upload.md5), ("SHA-256", upload.sha256)):
         facts.append((name, format_html("<code>{}</code>", value) if value else "not known yet"))
     if upload.max_removed_share is not None:
-        facts.append(("May remove", f"at most {format_share(upload.max_removed_share)} of a destination"))
+        facts.append(("May remove", f"at most {format_share(upload.max_removed_share)} of a destination's members"))
     return facts
 
 

@@ -11,22 +11,25 @@ from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from audsync_web.http import PageRequest, go_to, page_url
+from audsync_web.exports import csv_response
+from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.jobs.leases import workers_alive
-from audsync_web.keyset import CursorInvalid, keyset_slice
 from audsync_web.people.access import get_visible_or_404, page
 from audsync_web.vendors.connectors.errors import ConnectorError
 from audsync_web.vendors.models import VendorAccount
 
 from .engine.refusal import FileRefused
 from .lifecycle_forms import PullForm, SegmentationForm
+from .lifecycle_lists import pulls_listed, pulls_wanted
 from .models import Mode
-from .models_sources import PullStatus, PullWay, SourcePull
+from .models_sources import PullWay, SourcePull
 from .services import UploadConflict
 from .sources import pull_begin, pull_cancel, source_page
 
 PAGE = 50
-ROWS_A_PAGE = 50
+EXPORT_HEADER = (
+    "segmentation", "segment", "status", "read", "without the identifier", "asked by", "asked at", "ended at", "upload"
+)  # fmt: skip
 LARGEST_OFFSET = 10**9
 
 
@@ -52,28 +55,23 @@ def segmentations(request: PageRequest, pk: int) -> HttpResponseBase:
     form = SegmentationForm(request.GET if "uuid" in request.GET else None)
     if form.is_bound and form.is_valid():
         return redirect("segmentation", pk, form.cleaned_data["uuid"])
-    rows = SourcePull.objects.visible_to(request.company).filter(vendor_account=account)
-    if request.GET.get("status") in PullStatus.values:
-        rows = rows.filter(status=request.GET["status"])
-    try:
-        found = keyset_slice(
-            rows.select_related("segment", "asked_by"),
-            order=("-created_at", "-pk"),
-            limit=ROWS_A_PAGE,
-            cursor=request.GET.get("cursor"),
-        )
-    except CursorInvalid:
-        raise Http404 from None
-    context = {
-        "account": account,
-        "form": form,
-        "pulls": found.rows,
-        "statuses": PullStatus.choices,
-        "older_url": page_url(request, found.older),
-        "newer_url": page_url(request, found.newer),
-        "crumbs": _crumbs(account, {"label": "Segmentations"}),
-    }
+    found = pulls_listed(request, account)
+    context = {"account": account, "pulls": found.rows, **found.context}
+    if is_fragment(request):
+        return render(request, "sources/_pull_rows.html", context)
+    context |= {"form": form, "crumbs": _crumbs(account, {"label": "Segmentations"})}
     return render(request, "sources/segmentations.html", context, status=422 if form.errors else 200)
+
+
+@page(needs="manager")
+def source_pulls_export(request: PageRequest, pk: int) -> HttpResponseBase:
+    """The account's pulls that fit, as CSV."""
+    lines = (
+        (pull.segmentation, pull.segment.name, pull.status, pull.rows, pull.missing, pull.asked_by or "",
+         pull.created_at, pull.finished_at, pull.upload_id)
+        for pull in pulls_wanted(request, _account(request, pk)).iterator(500)
+    )  # fmt: skip
+    return csv_response("segmentations.csv", EXPORT_HEADER, lines)
 
 
 @page("GET", "POST", needs="manager")

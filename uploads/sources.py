@@ -291,9 +291,14 @@ def _join(pull: SourcePull, original: str) -> int:
     return size
 
 
+def chunk_names(pull: SourcePull) -> list[str]:
+    """The stored files that hold what was read so far."""
+    return [_chunk(pull, number) for number in range(1, pull.chunks + 1)]
+
+
 def _chunk_blocks(pull: SourcePull) -> Iterator[bytes]:
-    for number in range(1, pull.chunks + 1):
-        with files.local_file(_chunk(pull, number)) as path:
+    for name in chunk_names(pull):
+        with files.local_file(name) as path:
             yield path.read_bytes()
 
 

@@ -41,7 +41,7 @@ from .api_receive import STATUS_INSUFFICIENT_STORAGE, answer_once, cut_error
 from .bodies import BodyCut, RequestBody
 from .engine.checking import CheckOptions
 from .engine.refusal import TOO_LARGE
-from .models import PartialUpload
+from .models_partials import PartialUpload
 from .partials import OffsetConflict, TooManyBytes, partial_append, partial_create, partial_drop, partial_finish
 from .services import UploadWish, options_to_store
 
@@ -225,6 +225,9 @@ class TusCreateView(TusApi):
         segment, body = self.segment(segment_id), self.stream()
         if "Upload-Defer-Length" in request.headers:
             raise ApiError(status.HTTP_400_BAD_REQUEST, "Upload-Length must be known from the start.")
+        if "Upload-Concat" in request.headers:
+            # Left unheard, each part of the file would be taken for a whole list of members.
+            raise ApiError(status.HTTP_400_BAD_REQUEST, "Uploads are not put together here; send the file as one.")
         length = _number(request, "Upload-Length")
         if length > settings.MAX_UPLOAD_BYTES:
             raise ApiError(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)

@@ -19,6 +19,7 @@ urlpatterns = [
     path("uploads/<uuid:pk>/rejections", rejections.upload_rejections, name="upload_rejections"),
     path("uploads/<uuid:pk>/receipt", receipt.upload_receipt, name="upload_receipt"),
     path("deliveries/<int:pk>/retry", views.delivery_retry, name="delivery_retry"),
+    path("deliveries/<int:pk>/vendor-report", rejections.delivery_vendor_report, name="delivery_vendor_report"),
     path("segments/<int:pk>/uploads", views.segment_uploads, name="segment_uploads"),
     path("history", history.uploads, name="history"),
     path("history/deliveries", history.deliveries, name="history_deliveries"),

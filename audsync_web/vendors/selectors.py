@@ -26,7 +26,7 @@ ORDERS: dict[str, tuple[str, ...]] = {
 }
 DEFAULT_ORDER = "name"
 # The words of deliveries that have not ended (design section 4.6). Deliveries stand above this app and are reached
-# through the account's destinations; an index begins with company and status.
+# through the account; an index begins with account and status.
 OPEN_DELIVERIES = ("queued", "preparing", "staged", "sending", "submitted", "processing", "needs attention")
 # A wait that is over before anybody could read about it is none.
 WORTH_TELLING = timedelta(seconds=2)
@@ -51,18 +51,14 @@ def with_pressure(accounts: QuerySet[VendorAccount]) -> QuerySet[VendorAccount]:
     All of it in the one query that reads the accounts, so that a poll stays cheap.
     """
     now = timezone.now()
-    delivering = VendorAccount.objects.filter(
-        pk=OuterRef("pk"),
-        destinations__deliveries__company=OuterRef("company"),
-        destinations__deliveries__status__in=OPEN_DELIVERIES,
-    )
+    delivering = VendorAccount.objects.filter(pk=OuterRef("pk"), deliveries__status__in=OPEN_DELIVERIES)
     working = VendorAccount.objects.filter(pk=OuterRef("pk"), destinations__next_action_at__isnull=False)
     # The scope itself, or a part of it: never the scope that merely begins with the same digits.
     within = Q(key=OuterRef("quota_scope")) | Q(key__startswith=Concat(OuterRef("quota_scope"), Value(":")))
     pauses = Quota.objects.filter(within, paused_until__gt=now).order_by("-paused_until")
     return accounts.annotate(
         sort_name=Lower("name"),
-        open_deliveries=_count(delivering, "destinations__deliveries"),
+        open_deliveries=_count(delivering, "deliveries"),
         busy_destinations=_count(working, "destinations"),
         paused_until=Subquery(pauses.values("paused_until")[:1]),
         pause_reason=Subquery(pauses.values("pause_reason")[:1]),

@@ -18,8 +18,8 @@ from audsync_web.people.models import AuditEntry, Company, User
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
 from tests.api_world import account, api, box, make_segment, marketer_api, stranger_api, upload
-from uploads.models import PartialUpload
 from uploads.models_erasing import Erasure, PersonSearch
+from uploads.models_partials import PartialUpload
 from uploads.models_sources import SourcePull
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,14 +11,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from audsync_web.jobs.kinds import kind_named
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, User
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.synerise.singles import Singles
 from segments import api as segments_api
+from segments.models import Destination
 from tests.api_world import BASE, bearer_client, csv_of, make_segment, upload
-from tests.jobs_helper import run_until_quiet
+from tests.conftest import LoggedIn
+from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
-from uploads import sending
+from uploads import journal, planning, sending
+from uploads.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,9 +55,17 @@ def deliver(api: Client, segment: dict[str, Any], people: list[str], mode: str =
     """Upload a file and follow it to its end."""
     made = upload(api, segment, csv_of(*people), f"?mode={mode}")
     assert made.status_code == 201, made.content
-    run_until_quiet(wait=8)
+    run_until_quiet(wait=20)
     seen = api.get(f"{BASE}/segment/{segment['id']}/membership/upload/{made.json()['id']}").json()
     return dict(seen)
+
+
+def rejections_of(api: Client, segment: dict[str, Any]) -> list[dict[str, str]]:
+    """What the newest upload's report tells."""
+    newest = api.get(f"{BASE}/segment/{segment['id']}/membership/upload").json()[0]
+    answer: Any = api.get(f"{BASE}/segment/{segment['id']}/membership/upload/{newest['id']}/rejections")
+    text = answer.getvalue().decode()
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def tag_of(api: Client, segment: dict[str, Any]) -> str:
@@ -78,11 +93,29 @@ def test_replace_add_and_remove_end_with_the_files_membership(box: Sandbox, acto
     replaced = deliver(api, first, PEOPLE[15:60])
     assert replaced["status"] == "completed", replaced
     assert (replaced["deliveries"][0]["adds"], replaced["deliveries"][0]["removes"]) == (20, 15)
+    assert replaced["deliveries"][0]["details"] == "Seen at Synerise: 35 members read back agree."
     assert deliver(api, second, PEOPLE[:5], "add")["status"] == "completed"
     assert deliver(api, first, PEOPLE[30:35], "remove")["status"] == "completed"
     assert members_of(box, one) == set(PEOPLE[15:60]) - set(PEOPLE[30:35])
     assert members_of(box, two) == set(PEOPLE[20:50]) | set(PEOPLE[:5])
     assert box.context.ledger.violations("synerise") == []
+
+
+def test_two_uploads_at_once_do_not_take_each_others_tags_away(box: Sandbox, actor: Actor, api: Client):
+    """Where tags replace, the later batch must know what the earlier delivery of the account has written."""
+    box.context.faults.set("synerise.tags_mode", "replace")
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    connect(box, actor, "synerise")
+    first, second = make_segment(api, name="First"), make_segment(api, name="Second")
+    one, two = tag_of(api, first), tag_of(api, second)
+    for segment in (first, second):
+        assert upload(api, segment, csv_of(*PEOPLE)).status_code == 201
+    run_until_quiet(kinds=("uploads.inspection",))
+    run_due(kind_named("uploads.delivery"))
+    assert sorted(Delivery.objects.values_list("is_live", flat=True)) == [False, True]
+    run_until_quiet(wait=20)
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"completed"}
+    assert members_of(box, one) == members_of(box, two) == set(PEOPLE)
 
 
 def test_refused_rows_are_counted_and_the_rest_is_live(box: Sandbox, actor: Actor, api: Client):
@@ -96,3 +129,152 @@ def test_refused_rows_are_counted_and_the_rest_is_live(box: Sandbox, actor: Acto
     delivery = done["deliveries"][0]
     assert (delivery["sent"], delivery["accepted"], delivery["rejected"]) == (10, 8, 2)
     assert members_of(box, tag) == set(PEOPLE[:10]) - {PEOPLE[1], PEOPLE[3]}
+
+
+def test_the_count_of_a_linked_segmentation_leaves_out_who_was_refused(box: Sandbox, actor: Actor, api: Client):
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    box.context.faults.set("synerise.refuse_rows", "0,1,2,3,4,5")
+    account = connect(box, actor, "synerise", sampleSize=0, countTolerance=0, graceMinutes=0.2)
+    options = {"segmentationUuid": "8d7f0f55-1c55-4d0b-a9a4-0b8a6f6f9d19"}
+    segment = make_segment(api, destinations=[{"vendorAccountId": account.pk, "options": options}])
+    tag = tag_of(api, segment)
+    box.vendors["synerise"].control("segmentation", {"uuid": options["segmentationUuid"], "tags": [tag]})
+    done = deliver(api, segment, PEOPLE[:40])["deliveries"][0]
+    assert (done["accepted"], done["rejected"]) == (34, 6)
+    assert "counts 34 of 34" in done["details"]
+
+
+def test_a_tag_that_was_deleted_meanwhile_is_not_brought_back(box: Sandbox, actor: Actor, api: Client):
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    connect(box, actor, "synerise", batchItems=30)
+    kept, removed = make_segment(api, name="Kept"), make_segment(api, name="Removed")
+    tag, gone = tag_of(api, kept), tag_of(api, removed)
+    assert deliver(api, removed, PEOPLE)["status"] == "completed"
+    assert upload(api, kept, csv_of(*PEOPLE)).status_code == 201
+    run_until_quiet(kinds=("uploads.inspection",))
+    run_due(kind_named("uploads.delivery"))
+    assert Delivery.objects.latest("pk").memory["neighbours"] == [gone]
+    account = removed["destinations"][0]["vendorAccountId"]
+    assert api.delete(f"{BASE}/segment/{removed['id']}/destinations/{account}?release=delete_tag").status_code < 300
+    run_until_quiet(wait=20)
+    assert Delivery.objects.latest("pk").status == "completed"
+    assert members_of(box, tag) == set(PEOPLE)
+    assert gone not in {row["name"] for row in box.vendors["synerise"].state()["segments"]}
+    assert box.context.ledger.violations("synerise") == []
+
+
+@pytest.mark.parametrize("semantics", ["replace", "append"])
+def test_a_list_that_many_leave_goes_out_under_a_new_version(
+    box: Sandbox, actor: Actor, api: Client, logged_in: LoggedIn, manager: User, semantics: str
+):
+    box.context.faults.set("synerise.tags_mode", semantics)
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    connect(box, actor, "synerise")
+    segment = make_segment(api)
+    old = tag_of(api, segment)
+    assert deliver(api, segment, PEOPLE)["status"] == "completed"
+    pages = logged_in(manager)
+    destination = Destination.objects.get()
+    address = f"/segments/{segment['id']}/destinations/{destination.pk}"
+    assert f'href="{address}/renew"' in pages.get(f"/segments/{segment['id']}").content.decode()
+    assert old in pages.get(f"{address}/renew").content.decode()
+    assert Destination.objects.count() == 1, "looking changes nothing"
+    assert pages.post(f"{address}/renew").status_code == 302
+    new = tag_of(api, segment)
+    assert new == f"{old}-v2"
+    done = deliver(api, segment, PEOPLE[50:])["deliveries"][0]
+    assert (done["adds"], done["removes"]) == (10, 0)
+    assert (members_of(box, new), members_of(box, old)) == (set(PEOPLE[50:]), set(PEOPLE))
+    assert old in pages.get(f"/segments/{segment['id']}").content.decode()
+    assert pages.post(f"{address}/delete-left").status_code == 302
+    run_until_quiet(wait=3)
+    names = {row["name"] for row in box.vendors["synerise"].state()["segments"]}
+    assert (new in names, old in names) == (True, False)
+    assert pages.post(f"{address}/delete-left").status_code == 404
+    assert deliver(api, segment, PEOPLE[:1], "add")["status"] == "completed"
+    assert box.context.ledger.violations("synerise") == []
+
+
+def test_more_segments_than_can_be_told_apart_are_refused_in_words(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(planning, "MAX_NEIGHBOURS", 1)
+    connect(box, actor, "synerise")
+    for number in range(3):
+        segment = make_segment(api, name=f"Number {number}")
+        tag_of(api, segment)
+        done = deliver(api, segment, PEOPLE[:5])
+        assert done["status"] == ("completed" if number < 2 else "failed")
+    assert "More than 1 other segments" in done["details"]
+
+
+def test_who_was_refused_is_no_member_and_is_sent_again(box: Sandbox, actor: Actor, api: Client):
+    box.context.faults.set("synerise.refuse_rows", "1,3")
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    connect(box, actor, "synerise", batchItems=7)
+    segment = make_segment(api)
+    tag = tag_of(api, segment)
+    assert deliver(api, segment, PEOPLE[:10])["deliveries"][0]["rejected"] == 3
+    told = rejections_of(api, segment)
+    assert [(row["line"], row["value"]) for row in told] == [
+        ("3", PEOPLE[1]),
+        ("5", PEOPLE[3]),
+        ("10", PEOPLE[8]),
+    ]
+    box.context.faults.set("synerise.refuse_rows", None)
+    again = deliver(api, segment, PEOPLE[:10])["deliveries"][0]
+    assert (again["adds"], again["unchanged"], again["accepted"], again["rejected"]) == (3, 7, 3, 0)
+    assert again["details"].startswith("Seen at Synerise")
+    assert members_of(box, tag) == set(PEOPLE[:10])
+
+
+@pytest.mark.parametrize("way", ["batch", "assign"])
+def test_what_was_done_before_a_cancel_counts(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    """Members worked one by one: seven of the second part are done when somebody stops it."""
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    box.vendors["synerise"].control("profiles", {"profiles": [{"customId": value} for value in PEOPLE]})
+    connect(box, actor, "synerise", tagWriteMode=way, singleItems=20)
+    segment = make_segment(api)
+    tag = tag_of(api, segment)
+    if way == "batch":
+        assert deliver(api, segment, PEOPLE)["status"] == "completed"
+        before, wanted, done = set(PEOPLE), PEOPLE[55:], set(PEOPLE[27:])
+    else:
+        before, wanted, done = set(), PEOPLE, set(PEOPLE[:27])
+    assert members_of(box, tag) == before
+    worked: list[str] = []
+    name = "unassign" if way == "batch" else "assign"
+    work = getattr(Singles, name)
+
+    def stop_at_the_27th(singles: Singles, kind: str, value: str, *more: Any) -> str:
+        why: str = work(singles, kind, value, *more)
+        worked.append(value)
+        if len(worked) == 27:
+            assert api.post(f"{BASE}/segment/{segment['id']}/membership/upload/{made['id']}/cancel").status_code == 202
+        return why
+
+    monkeypatch.setattr(Singles, name, stop_at_the_27th)
+    monkeypatch.setattr(journal, "CHECK_EVERY", 0.0)
+    made = upload(api, segment, csv_of(*wanted)).json()
+    run_until_quiet(wait=20)
+    assert members_of(box, tag) == done
+    delivery = Delivery.objects.latest("pk")
+    parts = list(delivery.parts.order_by("first_row").values_list("status", "lines", "accepted"))
+    assert parts[:3] == [("acknowledged", 20, 20), ("acknowledged", 7, 7), ("cancelled", 13, None)]
+    assert (delivery.status, delivery.accepted, delivery.parts_total) == ("partial", 27, 4)
+    assert delivery.parts_done == 4
+    monkeypatch.setattr(Singles, name, work)
+    replaced = deliver(api, segment, wanted)["deliveries"][0]
+    assert (replaced["adds"], replaced["removes"]) == ((0, 28) if way == "batch" else (33, 0))
+    assert members_of(box, tag) == set(wanted)
+
+
+def test_a_check_names_every_missing_permission(box: Sandbox, actor: Actor, api: Client):
+    account = connect(box, actor, "synerise")
+    box.context.faults.set("synerise.missing_permissions", "API_TAGS_READ,API_BATCH_EVENTS_CREATE")
+    seen = api.post(f"{BASE}/vendor-accounts/{account.pk}/check").json()
+    assert seen["status"] == "needs attention"
+    assert seen["error"] == "These rights are missing: API_TAGS_READ."
+    assert "Without API_BATCH_EVENTS_CREATE events cannot be sent." in seen["warnings"]

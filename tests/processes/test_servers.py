@@ -64,3 +64,26 @@ def test_the_main_job_runs_on_postgresql_and_redis(tmp_path: Path, database: str
 @pytest.mark.rabbitmq
 def test_the_main_job_runs_on_postgresql_and_rabbitmq(tmp_path: Path, database: str) -> None:
     run_main_job(tmp_path, broker=RABBITMQ_URL, database=database)
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+def test_a_resumable_upload_arrives_on_postgresql(tmp_path: Path, database: str) -> None:
+    tus, content = {"Tus-Resumable": "1.0.0"}, "\n".join(["provider_id", *ids(50), ""]).encode()
+    piece = {**tus, "Content-Type": "application/offset+octet-stream"}
+    with Sandbox() as box:
+        stack = Stack(tmp_path, box, broker=REDIS_URL, database=database)
+        stack.start()
+        try:
+            stack.provision([stack.account("anonymised", minSecondsBetweenUploads=0)])
+            segment = stack.segment()
+            path = f"/segment/{segment['id']}/membership/tus"
+            made = stack.call("POST", path, headers={**tus, "Upload-Length": str(len(content))})
+            place = f"{path}/{made.headers['Location'].rpartition('/')[2]}"
+            stack.call("PATCH", place, data=content[:20], headers={**piece, "Upload-Offset": "0"})
+            last = stack.call("PATCH", place, data=content[20:], headers={**piece, "Upload-Offset": "20"})
+            assert last.status_code == 204, last.text
+            upload = {"id": last.headers["Upload-Id"], "segmentId": segment["id"]}
+            assert stack.ended(upload)["status"] == "completed"
+        finally:
+            stack.stop()

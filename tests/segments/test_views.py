@@ -62,6 +62,10 @@ def test_everybody_in_the_company_sees_a_segment_and_only_managers_change_it(
     for part in (*MANAGERS_PAGES, f"{of_destination}/remove"):
         assert logged_in(manager).get(url_of(segment, part)).status_code == 200
         assert logged_in(marketer).get(url_of(segment, part)).status_code == 403
+    # A vendor that takes whole lists needs no new version.
+    assert logged_in(manager).get(url_of(segment, f"{of_destination}/renew")).status_code == 404
+    assert logged_in(marketer).post(url_of(segment, f"{of_destination}/renew")).status_code == 403
+    assert logged_in(marketer).post(url_of(segment, f"{of_destination}/delete-left")).status_code == 403
     for part in (*ACTIONS, f"{of_destination}/remove", f"{of_destination}/retry"):
         assert logged_in(marketer).post(url_of(segment, part)).status_code == 403
     assert logged_in(marketer).get("/segments/new").status_code == 403
@@ -392,6 +396,39 @@ def test_a_destination_is_removed_with_the_vendors_own_choices(
     run()
     page = client.get(url_of(segment)).content.decode()
     assert "This segment goes nowhere" in page
+
+
+def test_a_destination_whose_making_has_no_known_outcome_is_removed_and_what_may_be_left_is_said_before(
+    account: VendorAccount, segment: Segment, destination: Destination, logged_in: LoggedIn, manager: User
+) -> None:
+    intent = {"step": "create", "at": timezone.now().isoformat(), "detail": {}}
+    stop(destination, status=DestinationStatus.NEEDS_ATTENTION, attention_since=timezone.now(), intent=intent)
+    client = logged_in(manager)
+    url = url_of(segment, f"destinations/{destination.pk}/remove")
+    asked = client.get(url).content.decode()
+    assert f"what may be left there is empty, has {segment.technical_name} in its name" in asked
+    assert client.post(url, {"release": "leave"}).status_code == 302
+    run()
+    destination.refresh_from_db()
+    assert (destination.status, destination.error_code) == (DestinationStatus.RELEASED, "left_over")
+    assert "Anonymised lists no segments" in destination.error_text
+    # The account is free for this segment again, under a name that was never used.
+    assert (
+        client.post(url_of(segment, "destinations/new"), {"account": destination.vendor_account_id}).status_code == 302
+    )
+
+
+def test_a_destination_is_not_published_once_more_on_its_way_out(
+    box: Sandbox, segment: Segment, destination: Destination, logged_in: LoggedIn, manager: User
+) -> None:
+    run()
+    intent = {"step": "publish", "at": timezone.now().isoformat(), "detail": {}}
+    stop(destination, status=DestinationStatus.NEEDS_ATTENTION, attention_since=timezone.now(), intent=intent)
+    logged_in(manager).post(url_of(segment, f"destinations/{destination.pk}/remove"), {"release": "leave"})
+    run()
+    destination.refresh_from_db()
+    assert (destination.status, destination.error_text) == (DestinationStatus.RELEASED, "")
+    assert not [entry for entry in box.context.ledger.entries("anonymised") if "publish" in entry.path]
 
 
 def test_where_the_vendor_has_no_choice_that_is_said(

@@ -28,7 +28,8 @@ from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
 from uploads import files, partials
 from uploads.housekeeping import drop_unfinished_uploads
-from uploads.models import PartialUpload, Upload
+from uploads.models import Upload
+from uploads.models_partials import PartialUpload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -254,6 +255,26 @@ def test_an_option_that_nobody_knows_is_refused_by_name(
     assert answer.status_code == 400
     assert next(iter(given)) in answer.json()["error"]
     assert not PartialUpload.objects.exists()
+
+
+@pytest.mark.parametrize("concat", ["partial", "final;/a /b"])
+def test_a_part_of_a_file_is_never_taken_for_the_whole_list(api: Client, segment: dict[str, Any], concat: str) -> None:
+    answer = create(api, segment, len(MEMBERS), MEMBERS, Upload_Concat=concat)
+    assert answer.status_code == 400
+    assert not Upload.objects.exists()
+    assert not PartialUpload.objects.exists()
+
+
+def test_two_files_on_their_way_cannot_both_use_the_last_of_the_quota(
+    api: Client, segment: dict[str, Any], company: Company
+) -> None:
+    Company.objects.filter(pk=company.pk).update(max_stored_bytes=len(MEMBERS) * 3 // 2)
+    urls = [create(api, segment, len(MEMBERS)).headers["Location"] for _ in range(2)]
+    answers = [append(api, url, 0, MEMBERS) for url in urls]
+    assert [answer.status_code for answer in answers] == [204, 507]
+    assert "quota" in answers[1].json()["error"]
+    assert Upload.objects.count() == 1
+    assert api.head(urls[1], headers=TUS).headers["Upload-Offset"] == str(len(MEMBERS)), "what arrived is lost"
 
 
 def test_a_column_of_several_is_taken(api: Client, segment: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -10,17 +11,22 @@ import json
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.storage import default_storage
+from django.db import OperationalError
 from django.test import Client
+from django.utils import timezone
 
 from audsync_web.people.models import AuditEntry, Company, User
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
 from tests.api_world import BASE, csv_of, make_segment, md5_of, upload
 from tests.jobs_helper import run_until_quiet
+from uploads import files, inspection
 from uploads.models import Delivery, DeliveryStatus, Upload, UploadStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -158,6 +164,54 @@ def test_a_full_disk_is_507_and_leaves_nothing_behind(
     assert nothing_was_kept(before)
 
 
+def test_a_stream_stops_before_the_room_that_is_reserved(
+    api: Client, segment: dict[str, Any], before: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LOOK_EVERY", 1)
+    left = iter([10**12, 10**12, files.RESERVED_BYTES - 1])
+    monkeypatch.setattr("uploads.files.shutil.disk_usage", lambda _: SimpleNamespace(free=next(left)))
+    stream = io.BytesIO(csv_of(*(f"member-{number}" for number in range(200_000))).encode())
+    answer = raw_post(api, url_of(segment), stream, HTTP_TRANSFER_ENCODING="chunked")
+    assert answer.status_code == 507
+    assert "MB needed" in answer.json()["error"]
+    assert nothing_was_kept(before)
+
+
+@pytest.mark.parametrize(
+    "full", [OSError(errno.ENOSPC, "No space left on device"), OperationalError("database or disk is full")]
+)
+def test_a_disk_that_is_full_while_a_file_is_inspected_delays_it_and_loses_nothing(
+    api: Client, segment: dict[str, Any], monkeypatch: pytest.MonkeyPatch, full: Exception
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise full
+
+    made = upload(api, segment, csv_of("a1", "a2")).json()
+    with monkeypatch.context() as patched:
+        patched.setattr(inspection, "build_members", fails)
+        run_until_quiet()
+    row = Upload.objects.get(pk=made["id"])
+    assert row.finished_at is None
+    assert row.next_action_at is not None
+    assert row.next_action_at > timezone.now()
+    Upload.objects.update(next_action_at=timezone.now())
+    run_until_quiet()
+    assert api.get(url_of(segment, f"/{made['id']}")).json()["status"] == "completed"
+
+
+def test_a_database_without_room_is_told_as_507(
+    api: Client, segment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(**_: Any) -> Any:
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("uploads.tus.partial_create", fails)
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}
+    answer = api.post(f"{BASE}/segment/{segment['id']}/membership/tus", b"", content_type="", headers=headers)
+    assert answer.status_code == 507
+    assert "disk is full" in answer.json()["error"]
+
+
 def test_an_archived_segment_takes_no_upload(api: Client, segment: dict[str, Any]) -> None:
     api.patch(f"{BASE}/segment/{segment['id']}", {"status": "archived"}, content_type="application/json")
     assert upload(api, segment, csv_of("a1")).status_code == 409
@@ -259,9 +313,10 @@ def test_a_chunked_body_is_taken(api: Client, segment: dict[str, Any]) -> None:
 
 
 def test_a_chunked_body_whose_sender_vanished_is_never_delivered(api: Client, segment: dict[str, Any]) -> None:
-    stream = io.BytesIO(csv_of("a1", "a2").encode())
+    stream = io.BytesIO(csv_of("a1", "a2", "\0").encode())
     given = {"HTTP_TRANSFER_ENCODING": "chunked", "HTTP_IDEMPOTENCY_KEY": "again"}
     answer = raw_post(api, url_of(segment), stream, **given)
+    received = Upload.objects.get()
     pieces = iter(answer.streaming_content)
     next(pieces)
     run_until_quiet()
@@ -271,6 +326,8 @@ def test_a_chunked_body_whose_sender_vanished_is_never_delivered(api: Client, se
     row = Upload.objects.get()
     assert (row.status, Delivery.objects.get().status) == ("cancelled", "cancelled")
     assert "connection" in api.get(url_of(segment, f"/{row.pk}")).json()["details"]
+    assert not any(default_storage.exists(name) for name in (received.original, received.report)), "half a list is kept"
+    assert api.post(url_of(segment, f"/{row.pk}/retry")).status_code == 409
     again = raw_post(api, url_of(segment), io.BytesIO(csv_of("a1", "a2", "a3").encode()), **given)
     assert json.loads(again.getvalue())["id"] != str(row.pk)
 

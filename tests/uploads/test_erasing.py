@@ -26,10 +26,9 @@ from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.engine.finding import text_holds
-from uploads.erased import erased_test, keyed_hash
 from uploads.erasing import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.models import Upload
-from uploads.models_erasing import ErasedHash, Erasure, ErasureStatus, PersonSearch
+from uploads.models_erasing import Erasure, ErasureStatus, PersonSearch
 from uploads.persons import Person
 from uploads.searching import search_begin
 from uploads.services import UploadConflict
@@ -182,32 +181,6 @@ def test_who_was_erased_is_held_back_from_later_files(
     deliver(api, segment, PERSON, *OTHERS)
     assert HASH in at_mediarithmics(box, segment)
     assert AuditEntry.objects.filter(action="person.erase_lift").count() == 1
-
-
-def test_who_was_named_by_a_hash_is_kept_out_of_files_of_addresses(actor: Actor, company: Company) -> None:
-    erasure = Erasure.objects.create(company=company, kinds=["email_sha256"])
-    digest = keyed_hash("email_sha256", HASH)
-    ErasedHash.objects.create(company=company, erasure=erasure, kind="email_sha256", digest=digest, given=True)
-    for kind, identifier, value in (
-        ("email", "email", PERSON),
-        ("email", "email_sha256", PERSON),
-        ("email_sha256", "email_sha256", HASH),
-        ("provider_id", "email_sha256", HASH),
-    ):
-        test = erased_test(company.pk, kind, identifier)
-        assert test is not None
-        assert list(test([value.encode(), b"somebody@example.invalid"])) == [True, False], (kind, identifier)
-
-
-def test_a_hash_says_nothing_without_the_secret_key() -> None:
-    digest = keyed_hash("email", PERSON)
-    assert len(digest) == 32
-    assert digest != hashlib.sha256(PERSON.encode()).digest()
-    assert digest != keyed_hash("custom_id", PERSON)
-
-
-def test_companies_that_erased_nobody_pay_nothing(company: Company) -> None:
-    assert erased_test(company.pk, "email", "email_sha256") is None
 
 
 def test_an_exchange_identity_is_removed_once_and_counted(

@@ -13,14 +13,16 @@ from django.utils import timezone
 
 from audsync_web.jobs import quotas
 from audsync_web.jobs.kinds import kind_named
+from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
-from audsync_web.vendors.connectors.base import RemoteState, RemoteStatus
-from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
+from audsync_web.vendors.connectors.base import CannotTell, RemoteState, RemoteStatus
+from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing, Transient
 from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
-from uploads import housekeeping
+from uploads import housekeeping, sending
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
 from uploads.run import part_holder
+from uploads.services import delivery_request_cancel, delivery_retry
 
 from .kit import make_delivery, make_destination, make_segment, make_upload
 
@@ -124,13 +126,62 @@ def test_a_vendor_that_refuses_to_be_asked_is_asked_seldom_and_people_are_told(
     assert look(row).status == DeliveryStatus.FAILED
 
 
-def test_a_part_that_the_vendor_no_longer_knows_has_failed(delivery: Delivery, vendor: SimpleNamespace) -> None:
+@pytest.fixture
+def unclear(delivery: Delivery, vendor: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A second part whose answer was lost and of which the vendor cannot tell; the numbers of the parts asked about."""
+    Delivery.objects.update(adds=2, sent=2, members=2, parts_total=2)
+    Part.objects.update(sent_at=timezone.now())
+    intent = {"step": "send", "at": timezone.now().isoformat(), "detail": {}}
+    fields = {"status": PartStatus.SENDING, "adds": 1, "sent_at": timezone.now(), "intent": intent}
+    Part.objects.create(delivery=delivery, number=2, **fields)
+    asked: list[int] = []
+
+    def cannot_tell(context: Any, payload: Part, *_: Any) -> CannotTell:
+        asked.append(payload.number)
+        return CannotTell("The vendor's list cannot tell.", "Look at it there.")
+
+    monkeypatch.setattr(sending, "make_payload", lambda delivery, destination, part, connector: part)
+    vendor.reconcile_part = cannot_tell
+    return asked
+
+
+def test_while_a_vendor_cannot_tell_of_one_part_the_others_are_followed_to_their_end(
+    delivery: Delivery, vendor: SimpleNamespace, unclear: list[int]
+) -> None:
+    assert look(delivery).parts.get(number=1).polls == 1
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.SUCCEEDED, raw="done", job_id="job-1", accepted=1)
+    row = look(delivery)
+    assert row.parts.get(number=1).status == PartStatus.ACKNOWLEDGED
+    assert (row.status, row.error_code, row.accepted) == (DeliveryStatus.NEEDS_ATTENTION, "outcome_unknown", 1)
+    assert unclear == [2]
+    assert row.next_action_at is not None
+    assert row.next_action_at > timezone.now() + timedelta(minutes=10)
+    Delivery.objects.update(attention_since=timezone.now() - timedelta(hours=73))
+    housekeeping.fail_what_nobody_attended()
+    row.refresh_from_db()
+    assert (row.status, row.accepted, row.uncertain, row.not_yet_known) == (DeliveryStatus.PARTIAL, 1, 1, 1)
+
+
+def test_a_person_who_has_looked_lets_audsync_look_again_at_once(
+    delivery: Delivery, vendor: SimpleNamespace, unclear: list[int], actor: Actor
+) -> None:
+    look(delivery, 2)
+    delivery_retry(actor=actor, delivery=delivery)
+    look(delivery)
+    assert unclear == [2, 2]
+
+
+def test_a_part_that_the_vendor_no_longer_knows_has_failed_without_an_outcome(
+    delivery: Delivery, vendor: SimpleNamespace
+) -> None:
     def gone(*_: Any) -> RemoteState:
         raise RemoteMissing("The vendor does not know the job any more.")
 
     vendor.poll_part = gone
     row = look(delivery)
-    assert (row.status, row.error_text) == (DeliveryStatus.FAILED, "The vendor does not know the job any more.")
+    assert (row.status, row.uncertain, row.not_yet_known) == (DeliveryStatus.FAILED, 1, 1)
+    told = "The vendor does not know the job any more. The outcome of 1 identifier is not known"
+    assert row.error_text.startswith(told)
 
 
 def test_a_gate_of_a_part_that_has_ended_does_not_keep_others_out(delivery: Delivery) -> None:
@@ -142,3 +193,53 @@ def test_a_gate_of_a_part_that_has_ended_does_not_keep_others_out(delivery: Deli
     Part.objects.update(status=PartStatus.ACKNOWLEDGED)
     housekeeping.leave_gates_of_ended_parts()
     quotas.enter("datamart", "part:0", keep=timedelta(hours=50))
+
+
+@pytest.fixture
+def asked(delivery: Delivery, vendor: SimpleNamespace) -> list[RemoteStatus]:
+    """How the part stood after each time that the vendor was asked to stop it; the answers are set as `next`."""
+    seen: list[RemoteStatus] = []
+
+    def cancel_part(*_: Any) -> RemoteState:
+        answer = vendor.next.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        seen.append(answer)
+        return RemoteState(answer, raw=answer.value, job_id="job-1")
+
+    vendor.capabilities.cancels_parts = True
+    vendor.cancel_part = cancel_part
+    Part.objects.update(sent_at=timezone.now())
+    Delivery.objects.update(cancel_requested_at=timezone.now())
+    return seen
+
+
+def test_a_wish_to_stop_that_was_turned_down_for_a_moment_is_passed_on_again(
+    delivery: Delivery, vendor: SimpleNamespace, asked: list[RemoteStatus]
+) -> None:
+    vendor.next = [Transient("slow down", retry_after=1.0), RemoteStatus.QUEUED, RemoteStatus.CANCELLED]
+    look(delivery, 3)
+    assert asked == [RemoteStatus.QUEUED, RemoteStatus.CANCELLED]
+    assert delivery.status == DeliveryStatus.CANCELLED
+
+
+def test_a_job_that_has_begun_is_not_asked_to_stop_again(
+    delivery: Delivery, vendor: SimpleNamespace, asked: list[RemoteStatus]
+) -> None:
+    vendor.next = [RemoteStatus.RUNNING]
+    look(delivery, 3)
+    assert asked == [RemoteStatus.RUNNING]
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.SUCCEEDED, raw="done", job_id="job-1")
+    assert look(delivery).status == DeliveryStatus.COMPLETED
+
+
+def test_a_cancelled_delivery_asks_the_vendor_at_once(company: Company) -> None:
+    destination = make_destination(make_segment(company), "mediarithmics", "email_sha256")
+    upload = make_upload(destination.segment, UploadStatus.DELIVERING)
+    made = make_delivery(upload, destination, DeliveryStatus.SUBMITTED, is_live=True)
+    later = timezone.now() + timedelta(minutes=1)
+    part = Part.objects.create(delivery=made, number=1, status=PartStatus.SUBMITTED, job_id="job-1", next_poll_at=later)
+    delivery_request_cancel(made)
+    part.refresh_from_db()
+    assert part.next_poll_at is not None
+    assert part.next_poll_at <= timezone.now()

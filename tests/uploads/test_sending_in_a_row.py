@@ -37,6 +37,10 @@ def test_many_small_batches_are_all_counted_and_leave_the_workspace_free(
     assert delivery.parts_done == delivery.parts_total == 14
     assert set(delivery.parts.values_list("status", flat=True)) == {PartStatus.ACKNOWLEDGED}
     assert not Quota.objects.exclude(holder="").exists()
+    assert delivery.planned_at is not None
+    assert delivery.first_sent_at is not None
+    assert delivery.last_sent_at is not None
+    assert delivery.planned_at <= delivery.first_sent_at <= delivery.last_sent_at
 
 
 def test_a_token_that_another_worker_renewed_is_found_once_the_vendor_refuses_the_old_one() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from audsync_web.people.actors import Actor
+from audsync_web.people.models import Company
 from audsync_web.vendors.models import VendorAccount
-from tests.api_world import csv_of, make_segment, upload
+from tests.api_world import BASE, csv_of, make_segment, upload
 from tests.jobs_helper import run_until_quiet
 from uploads.models import Delivery, DeliveryStatus, Upload, UploadStatus
+
+from . import kit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,3 +45,53 @@ def test_an_upload_that_is_still_delivered_is_left_alone(api: Client, account: V
     Delivery.objects.update(status=DeliveryStatus.NEEDS_ATTENTION, next_action_at=None)
     run_until_quiet()
     assert Upload.objects.get().status == UploadStatus.DELIVERING
+
+
+def test_a_refusal_is_shown_with_the_vendors_words_and_reference(api: Client, company: Company) -> None:
+    destination = kit.make_destination(kit.make_segment(company), "mediarithmics", "email_sha256")
+    made = kit.make_upload(destination.segment, UploadStatus.FAILED)
+    told = {"error_text": "The vendor refused with status 400.", "next_step": "Mend the file."}
+    kit.make_delivery(made, destination, "failed", vendor_text="bad file (reference 4f0c)", **told)
+    path = f"{BASE}/segment/{destination.segment_id}/membership/upload/{made.pk}"
+    (shown,) = api.get(path).json()["deliveries"]
+    assert shown["details"] == (
+        "The vendor refused with status 400. The vendor says: “bad file (reference 4f0c)”. Mend the file."
+    )
+
+
+def test_a_delivery_that_can_be_confirmed_ends_when_it_was_seen_live(api: Client, account: VendorAccount) -> None:
+    segment = make_segment(api)
+    api.post(f"{BASE}/segment/{segment['id']}/publish")
+    run_until_quiet(wait=8)
+    upload(api, segment, csv_of("a1", "a2"))
+    run_until_quiet(wait=8)
+    row = Delivery.objects.get()
+    assert (row.status, row.details, row.error_code) == ("completed", "Live at Anonymised.", "")
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "word"),
+    [
+        (DeliveryStatus.STAGED, 202, UploadStatus.CANCELLED),
+        # Published a moment ago: it goes out now, and the upload's word has not followed yet.
+        (DeliveryStatus.SENDING, 202, UploadStatus.DELIVERING),
+        (DeliveryStatus.COMPLETED, 409, UploadStatus.COMPLETED),
+    ],
+)
+def test_a_completed_upload_can_be_cancelled_while_something_of_it_is_unsent_on_page_and_api_alike(
+    api: Client, client: Client, actor: Actor, company: Company, state: DeliveryStatus, answer: int, word: UploadStatus
+) -> None:
+    destination = kit.make_destination(kit.make_segment(company))
+    made = kit.make_upload(destination.segment, UploadStatus.COMPLETED, uploaded_by=actor.user)
+    kit.make_delivery(made, destination, state, is_live=state == DeliveryStatus.SENDING)
+    assert actor.user is not None
+    client.force_login(actor.user)
+    page = client.get(reverse("upload_one", args=[made.pk])).content.decode()
+    cancel = reverse("upload_cancel", args=[made.pk])
+    assert (cancel in page) == (answer == 202)
+    url = f"{BASE}/segment/{destination.segment_id}/membership/upload/{made.pk}/cancel"
+    assert api.post(url).status_code == answer
+    made.refresh_from_db()
+    assert made.status == word
+    delivery = made.deliveries.get()
+    assert (delivery.cancel_requested_at is not None) == (answer == 202)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -257,6 +258,19 @@ def test_a_file_that_removes_many_must_be_confirmed_by_typing(logged_in: Any, ma
     assert upload.max_removed_share is None
 
 
+@pytest.mark.parametrize(("caution", "is_pointed_at"), [("35", True), ("90", False)])
+def test_the_checks_point_at_more_than_the_share_that_was_chosen(
+    logged_in: Any, manager: Any, segment: Any, caution: str, is_pointed_at: bool
+) -> None:
+    client = logged_in(manager)
+    upload, destination = ready(client, segment, caution=caution), segment.destinations.get()
+    Snapshot.objects.filter(destination=destination).delete()
+    Snapshot.objects.create(destination=destination, file="before", members=10)
+    emptying(upload, destination)
+    page = client.get(f"/uploads/{upload.pk}/preflight").content.decode()
+    assert ("8 of 10 members would leave" in page) is is_pointed_at
+
+
 def test_what_was_not_confirmed_stays_limited_when_it_is_sent(logged_in: Any, manager: Any, segment: Any) -> None:
     client = logged_in(manager)
     upload = ready(client, segment, caution="35")
@@ -295,6 +309,17 @@ def test_a_file_of_which_nobody_fits_cannot_go_there(logged_in: Any, manager: An
     page = client.get(f"/uploads/{upload.pk}").content.decode()
     assert "Nobody in this file fits" in page
     assert "No destination can take this file" in page
+    checks = client.get(f"/uploads/{upload.pk}/preflight").content.decode()
+    assert "finding-blocked" in checks
+    assert "finding-warning" not in checks
+    assert "Already so" not in checks
+
+
+@pytest.mark.parametrize(("path", "entry"), [("/uploads/new", "/uploads/new"), ("/uploads/{pk}", "/history")])
+def test_the_navigation_says_where_one_is(logged_in: Any, manager: Any, segment: Any, path: str, entry: str) -> None:
+    upload = make_upload(segment)
+    page = logged_in(manager).get(path.format(pk=upload.pk)).content.decode()
+    assert re.findall(r'<a href="([^"]+)" aria-current="page">', page) == [entry]
 
 
 # --- the live board
@@ -388,6 +413,26 @@ def test_a_staged_delivery_says_that_it_waits_for_publish(
     page = board(logged_in(manager), upload)
     assert "Held until the segment is published" in page
     assert 'hx-trigger="every 10s"' in page
+
+
+@pytest.mark.parametrize(
+    ("status", "sent_before", "told"),
+    [
+        ("staged", False, "8 changes to send"),
+        ("cancelled", False, "8 changes not sent"),
+        ("processing", True, "not yet known"),
+        ("failed", True, "not confirmed"),
+    ],
+)
+def test_what_was_not_sent_is_never_called_sent(
+    logged_in: Any, manager: Any, segment: Any, worker: None, status: str, sent_before: bool, told: str
+) -> None:
+    upload, now = make_upload(segment, "delivering"), timezone.now()
+    moments = {"planned_at": now, "first_sent_at": now if sent_before else None}
+    make_delivery(upload, segment.destinations.get(), status, adds=8, members=8, sent=8, **moments)
+    page = board(logged_in(manager), upload)
+    assert told in page
+    assert ("</strong> sent" in page) is sent_before
 
 
 def test_what_needs_attention_has_reason_next_step_and_a_way_to_try_now(

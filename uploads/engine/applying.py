@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from audsync_web.vendors.connectors.formats import Op
 from uploads.engine import changes as ch
-from uploads.engine import lines as ln
 from uploads.engine.blocks import Rows
 from uploads.engine.changes import ChangeReader
 from uploads.engine.matching import positions_in
 from uploads.engine.merging import windows
-from uploads.engine.ordering import sort_order
+from uploads.engine.ordering import merged_rows
 from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, constant_columns
 
@@ -27,11 +26,15 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class AckRange:
-    """Acknowledged rows of a change file: both ends inclusive, and of them those with these operations."""
+    """Acknowledged rows of a change file: both ends inclusive, and of them those with these operations.
+
+    `without`: the numbers of rows between them that the vendor refused by name.
+    """
 
     first_row: int
     last_row: int
     ops: tuple[Op, ...] = ch.EVERY_OP
+    without: tuple[int, ...] = ()
 
 
 class _Everything:
@@ -101,10 +104,10 @@ class _Merge:
         with ExitStack() as stack:
             sources: list[Iterator[Rows]] = [iter(()), iter(())]
             if self._base is not None:
-                sources[0] = stack.enter_context(SnapshotReader(self._base)).blocks()
+                sources[0] = stack.enter_context(SnapshotReader(self._base)).blocks(packed=True)
             if self._changes is not None:
                 delta = stack.enter_context(ChangeReader(self._changes))
-                sources[1] = _acknowledged(delta, self._acknowledged)
+                sources[1] = acknowledged_rows(delta, self._acknowledged)
             for base_rows, change_rows in windows(sources):
                 rows = self._step.merge(base_rows, change_rows)
                 if rows is not None and len(rows):
@@ -126,7 +129,8 @@ def _renumbered(uploads: Sequence[str | None], upload_id: str) -> tuple[list[str
     return merged, np.array(numbers, np.uint32)
 
 
-def _acknowledged(delta: ChangeReader, acknowledged: Acknowledged) -> Iterator[Rows]:
+def acknowledged_rows(delta: ChangeReader, acknowledged: Acknowledged) -> Iterator[Rows]:
+    """The acknowledged ones of a change file's rows, block by block."""
     for first, rows in delta.numbered_blocks():
         if isinstance(acknowledged, _Everything):
             yield rows
@@ -136,6 +140,7 @@ def _acknowledged(delta: ChangeReader, acknowledged: Acknowledged) -> Iterator[R
             start, stop = max(ack.first_row - first, 0), min(ack.last_row + 1 - first, len(rows))
             if start < stop:
                 mask[start:stop] |= ch.op_mask(rows.slice(start, stop), ack.ops)
+            mask[[row - first for row in ack.without if first <= row < first + len(rows)]] = False
         if mask.any():
             yield rows.keep(mask)
 
@@ -154,14 +159,9 @@ class _Step:
         """One window."""
         kept = self._kept(base, changes) if base is not None else None
         added = self._added(changes) if changes is not None else None
-        if kept is None or not len(kept):
-            return added
-        if added is None or not len(added):
-            return kept
-        lines = ln.concat([kept.lines, added.lines])
-        order, _ = sort_order(lines, runs=2)
-        columns = {name: np.concatenate([kept.columns[name], added.columns[name]]) for name in kept.columns}
-        return Rows(lines, columns).take(order)
+        if kept is None or added is None:
+            return added if kept is None else kept
+        return merged_rows([kept, added])
 
     def _kept(self, base: Rows, changes: Rows | None) -> Rows:
         days = base.columns["day"]

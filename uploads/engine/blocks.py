@@ -92,7 +92,7 @@ def concat_rows(pieces: Sequence[Rows]) -> Rows:
 class _Encoded:
     """A block as it goes to disk, with its entry for the index (all but the place)."""
 
-    parts: list[bytes]
+    parts: list[bytes | memoryview]
     entry: dict[str, Any]
 
 
@@ -187,7 +187,7 @@ def _encode(pieces: list[Rows], types: Mapping[str, str]) -> _Encoded:
     return _Encoded(parts, entry)
 
 
-def _stored_lines(lines: Lines) -> tuple[list[bytes], dict[str, Any]]:
+def _stored_lines(lines: Lines) -> tuple[list[bytes | memoryview], dict[str, Any]]:
     """The lines as bytes on disk, and what to know for reading them: their even width, and whether they are packed."""
     if isinstance(lines, HexLines):
         return [lines.data()], {"width": lines.layout.width, "hex": True}
@@ -220,6 +220,7 @@ class BlockReader:
         self._blocks: list[dict[str, Any]] = index["blocks"]
         self._last_keys = [entry["last"].encode() for entry in self._blocks]
         self._first_rows = [entry["row"] for entry in self._blocks]
+        self._kept: tuple[int, bool, Rows] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -264,13 +265,16 @@ class BlockReader:
         columns: dict[str, Column] = {}
         for name, kind in self._types.items():
             stored = entry["columns"][name]
-            if isinstance(stored, int):
-                columns[name] = np.broadcast_to(np.array(stored, dtype=kind), len(lines))
-                continue
-            size = len(lines) * np.dtype(kind).itemsize
-            columns[name] = np.frombuffer(self._unpack(place, stored[0], size), dtype=kind)
-            place += stored[0]
+            columns[name] = np.broadcast_to(self._column(stored, place, kind, len(lines)), len(lines))
+            place += 0 if isinstance(stored, int) else stored[0]
         return Rows(lines, columns)
+
+    def _block_again(self, number: int, packed: bool) -> Rows:
+        """A block, kept until another is read: small ranges that follow each other lie in the same one."""
+        kept = self._kept
+        if kept is None or kept[:2] != (number, packed):
+            kept = self._kept = (number, packed, self.block(number, packed=packed))
+        return kept[2]
 
     def _lines(self, entry: dict[str, Any]) -> Lines:
         length, stored = entry["text"]
@@ -293,12 +297,30 @@ class BlockReader:
         read = (self.block(number, packed=packed) for number in range(len(self._blocks)))
         return read_ahead(read) if len(self._blocks) > _FEW_BLOCKS else read
 
-    def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
-        """The rows with these numbers (both ends inclusive), block by block, each with the number of its first row."""
+    def column(self, name: str) -> Iterator[tuple[Column, int]]:
+        """The values of one column, block by block, each with the rows that it stands for: one for every row, or a
+        single one for all of them. Lines are not read."""
+        for entry in self._blocks:
+            place = entry["at"] + entry["text"][1]
+            for other, kind in self._types.items():
+                stored = entry["columns"][other]
+                if other == name:
+                    values = self._column(stored, place, kind, entry["rows"])
+                    yield values, 1 if len(values) == entry["rows"] else entry["rows"]
+                place += 0 if isinstance(stored, int) else stored[0]
+
+    def _column(self, stored: Any, place: int, kind: str, rows: int) -> Column:
+        if isinstance(stored, int):
+            return np.array([stored], dtype=kind)
+        return np.frombuffer(self._unpack(place, stored[0], rows * np.dtype(kind).itemsize), dtype=kind)
+
+    def rows_between(self, first_row: int, last_row: int, *, packed: bool = False) -> Iterator[tuple[int, Rows]]:
+        """The rows with these numbers (both ends inclusive), block by block, each with the number of its first row;
+        `packed` as for `block`."""
         number = bisect.bisect_right(self._first_rows, first_row) - 1
         stop = bisect.bisect_right(self._first_rows, last_row)
         numbers = range(max(number, 0), stop)
-        source = map(self.block, numbers)
+        source = (self._block_again(number, packed) for number in numbers)
         for number, rows in zip(numbers, source if len(numbers) <= _FEW_BLOCKS else read_ahead(source), strict=True):
             base = self._first_rows[number]
             start, end = max(first_row - base, 0), min(last_row + 1 - base, len(rows))

@@ -49,15 +49,20 @@ class ChangeReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self._blocks.close()
 
     def numbered_blocks(self) -> Iterator[tuple[int, Rows]]:
-        """All rows, block by block, each block with the number of its first row."""
+        """All rows, block by block, each block with the number of its first row; lines may be `lines.PackedLines`."""
         return self.rows_between(0, self.count - 1)
 
     def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
-        """The rows with these numbers (both ends inclusive), in blocks, each with the number of its first row."""
-        return self._blocks.rows_between(first_row, last_row)
+        """The rows with these numbers (both ends inclusive), in blocks, each with the number of its first row; lines
+        may be `lines.PackedLines`."""
+        return self._blocks.rows_between(first_row, last_row, packed=True)
 
 
 def with_ops(rows: Rows, ops: Sequence[Op]) -> Rows:
@@ -84,6 +89,24 @@ def changes_of(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] =
             values = ln.identifiers(rows.lines)
             found += [Change(value.decode(), Op(op), held) for value, (op, held) in zip(values, columns, strict=True)]
     return found
+
+
+def row_numbers(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> list[int]:
+    """The numbers, between these two (both inclusive), of the rows with one of these operations; for small parts."""
+    found: list[int] = []
+    with ChangeReader(changes) as reader:
+        for first, block in reader.rows_between(first_row, last_row):
+            found += (np.flatnonzero(op_mask(block, ops)) + first).tolist()
+    return found
+
+
+def op_counts(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> dict[Op, int]:
+    """How many of the changes with these row numbers (both ends inclusive) ask for each of the operations."""
+    counts = np.zeros(len(EVERY_OP), np.int64)
+    with ChangeReader(changes) as reader:
+        for _, block in reader.rows_between(first_row, last_row):
+            counts += np.bincount(block.columns["op"], minlength=len(EVERY_OP))
+    return {op: int(counts[op]) if op in ops else 0 for op in EVERY_OP}
 
 
 def rows_of(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> list[str]:

@@ -65,7 +65,7 @@ class Checker:
         self._reader = RowReader(options, block_wise=block_wise)
         self._report_path = report_path
         self._report: RejectionReport | None = None
-        self._hash = StreamHash()
+        self._hash = StreamHash("md5", "sha256")
         self._unhashed: list[bytes] = []
         self._unhashed_bytes = 0
         self._progress = progress

@@ -1,7 +1,8 @@
 """Bytes as they arrive to UTF-8 text with line feeds: encodings, the byte-order mark, and the three ways to end a line.
 
 The first line end of a file decides. Ended by LF or CR LF, both end a line from there on, and a lone CR is a control
-character within a value (which is rejected). Ended by a lone CR (old Macintosh), all three end a line.
+character within a value (which is rejected). Ended by a lone CR (old Macintosh), all three end a line. A CR that is the
+last byte of a file always ends its line: the line feed behind it was cut off.
 """
 
 from __future__ import annotations
@@ -117,10 +118,11 @@ class Decoder:
             self._decoder.decode(block, final)
         except UnicodeDecodeError as error:
             line = self._line_of(error, block, lines_before)
-            message = f"Line {line} is not UTF-8; the file looks like {guessed_encoding(block[:4096])}."
-            raise FileRefused(
-                "not_utf8", f"{message} Save it as UTF-8, or upload it with its encoding named (encoding=latin-1)."
-            ) from error
+            guess = guessed_encoding(block[:4096])
+            order = ("-be" if block.startswith(b"\0") else "-le") if guess == "UTF-16" else ""
+            hint = f"Save it as UTF-8, or upload it with encoding={guess.lower()}{order}."
+            message = f"Line {line} is not UTF-8; the file looks like {guess}."
+            raise FileRefused("not_utf8", f"{message} {hint}") from error
 
     def _line_of(self, error: UnicodeError, block: bytes, lines_before: int) -> int:
         pending = len(error.object) - len(block) if isinstance(error, UnicodeDecodeError) else 0

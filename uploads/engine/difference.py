@@ -6,9 +6,10 @@ day comes before `renew_before_day` is sent again, as is everyone who stays when
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -19,11 +20,10 @@ import pyarrow.compute as pc
 from audsync_web.vendors.connectors.formats import Op
 from uploads.engine import changes as ch
 from uploads.engine import lines as ln
-from uploads.engine.blocks import PublishedWriter, Rows, concat_rows
-from uploads.engine.hexlines import HexLines, merge_order
+from uploads.engine.blocks import PublishedWriter, Rows
 from uploads.engine.matching import positions_in
 from uploads.engine.merging import windows
-from uploads.engine.ordering import sort_order
+from uploads.engine.ordering import merged_rows
 from uploads.engine.pipeline import ordered_map
 from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.snapshot import SnapshotReader
@@ -38,7 +38,8 @@ MAX_NEIGHBOURS = 64
 class DifferenceCounts:
     """The difference in numbers. `expired` rows of the snapshot are not in the file and their day has passed: they are
     dropped without a word to the vendor. Replace and add: members = adds + renewed + unchanged; remove: members =
-    removes + unchanged."""
+    removes + unchanged. `doubtful` of the removals are of identifiers that are not in the snapshot and perhaps there;
+    `after` is how many are there once all of it has been acknowledged."""
 
     members: int = 0
     adds: int = 0
@@ -46,6 +47,8 @@ class DifferenceCounts:
     removes: int = 0
     unchanged: int = 0
     expired: int = 0
+    doubtful: int = 0
+    after: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Target:
 
     `neighbours` are snapshots of other destinations; bit i of a change's `held_by` says that neighbour i has it.
     `unknown`: others than those in the snapshot may be members there, so everybody who is to be removed is named.
+    `uncertain` (a members file): those of whom nobody knows whether they are there, whatever the snapshot says of them.
+    Who is in the file is sent again; who is neither in it nor, where the file only adds, in the snapshot is removed.
     """
 
     snapshot: Path | None
@@ -65,6 +70,7 @@ class Target:
     neighbours: Sequence[Path] = ()
     refresh_all: bool = False
     unknown: bool = False
+    uncertain: Path | None = None
 
 
 def difference(
@@ -96,7 +102,7 @@ def difference_many(
         for target in targets:
             if len(target.neighbours) > MAX_NEIGHBOURS:
                 raise ValueError(f"at most {MAX_NEIGHBOURS} neighbours can be told apart")
-            paths = [path for path in (target.snapshot, *target.neighbours) if path is not None]
+            paths = [path for path in (target.snapshot, target.uncertain, *target.neighbours) if path is not None]
             readers = [stack.enter_context(SnapshotReader(path)) for path in paths]
             jobs.append(_Job(target, len(sources), stack.enter_context(_writer(target)) if target.out else None))
             sources += [reader.blocks(packed=True) for reader in readers]
@@ -121,27 +127,25 @@ class _Outcome:
     """What one window holds for one destination."""
 
     changes: Rows | None
-    counts: tuple[int, int, int, int, int, int]
+    counts: tuple[int, ...]
 
 
 @dataclass
 class _Job:
-    """One destination's part of the pass. `first_source` is its snapshot's place among the sources of the windows."""
+    """One destination's part of the pass. `first_source` is the place of its own among the sources of the windows."""
 
     target: Target
     first_source: int
     writer: PublishedWriter | None
-    totals: list[int] = field(default_factory=lambda: [0] * 6)
+    totals: list[int] = field(default_factory=lambda: [0] * len(fields(DifferenceCounts)))
 
     def compare(self, window: Sequence[Rows | None]) -> _Outcome:
         """The changes within one window."""
-        place = self.first_source
-        snapshot = None
-        if self.target.snapshot is not None:
-            snapshot = window[place]
-            place += 1
-        neighbours = window[place : place + len(self.target.neighbours)]
-        return _compare(self.target, window[0], snapshot, neighbours, self.writer is not None)
+        own = iter(window[self.first_source :])
+        snapshot = next(own) if self.target.snapshot is not None else None
+        uncertain = next(own) if self.target.uncertain is not None else None
+        neighbours = list(itertools.islice(own, len(self.target.neighbours)))
+        return _compare(self.target, window[0], snapshot, uncertain, neighbours, self.writer is not None)
 
     def collect(self, outcome: _Outcome) -> None:
         """Add a window's outcome; windows come in order."""
@@ -168,7 +172,12 @@ def _work(jobs: Sequence[_Job], window: Sequence[Rows | None]) -> tuple[int, lis
 
 
 def _compare(
-    target: Target, members: Rows | None, snapshot: Rows | None, neighbours: Sequence[Rows | None], wanted: bool
+    target: Target,
+    members: Rows | None,
+    snapshot: Rows | None,
+    uncertain: Rows | None,
+    neighbours: Sequence[Rows | None],
+    wanted: bool,
 ) -> _Outcome:
     mine = members.lines if members is not None else ln.empty()
     theirs = snapshot.lines if snapshot is not None else ln.empty()
@@ -181,20 +190,52 @@ def _compare(
     named = np.zeros(len(theirs), np.bool_)
     named[places[matched]] = True
     expired = int(np.count_nonzero(~present & ~named))
+    after = _after(target, staying, present, named)
     if target.mode == "remove" and target.unknown:
         blind = Rows(mine, {"op": np.full(len(mine), int(Op.REMOVE), "u1")}) if wanted and len(mine) else None
-        counts = (len(mine), 0, 0, len(mine), 0, expired)
+        counts: tuple[int, ...] = (len(mine), 0, 0, len(mine), 0, expired, 0, after)
         return _Outcome(None if blind is None else _with_holders(blind, neighbours, target.today), counts)
     due = _due(target, days, places, staying)
     removed = _removed(target, present, named)
     added = ~staying if target.mode != "remove" else np.zeros(len(mine), np.bool_)
-    adds, renewed, removes = (int(np.count_nonzero(mask)) for mask in (added, due, removed))
+    gone = [(theirs, removed)]
+    doubtful = 0
+    if uncertain is not None:
+        perhaps = uncertain.lines
+        if target.mode != "remove":
+            added |= positions_in(mine, perhaps) >= 0
+            due &= ~added
+        swept = _swept(target, mine, perhaps, theirs, present if target.mode == "add" else removed)
+        doubtful = int(np.count_nonzero(swept))
+        gone.append((perhaps, swept))
+    adds, renewed = int(np.count_nonzero(added)), int(np.count_nonzero(due))
+    removes = int(np.count_nonzero(removed)) + doubtful
     unchanged = len(mine) - adds - renewed - (removes if target.mode == "remove" else 0)
-    counts = (len(mine), adds, renewed, removes, unchanged, expired)
+    counts = (len(mine), adds, renewed, removes, unchanged, expired, doubtful, after)
     if not wanted or not adds + renewed + removes:
         return _Outcome(None, counts)
-    changes = _changes(mine, added, due, theirs, removed)
-    return _Outcome(_with_holders(changes, neighbours, target.today), counts)
+    return _Outcome(_with_holders(_changes(mine, added, due, gone), neighbours, target.today), counts)
+
+
+def _after(target: Target, staying: Mask, present: Mask, named: Mask) -> int:
+    """How many are there once the window's changes have been acknowledged."""
+    if target.mode == "replace":
+        return len(staying)
+    if target.mode == "add":
+        return int(np.count_nonzero(present)) + int(np.count_nonzero(~staying))
+    return int(np.count_nonzero(present & ~named))
+
+
+def _swept(target: Target, mine: ln.Lines, perhaps: ln.Lines, theirs: ln.Lines, settled: Mask) -> Mask:
+    """Which of the uncertain are to be removed besides the snapshot's rows; of `settled` rows there it is decided."""
+    if target.mode == "add" and target.unknown:
+        # They may have been there before anybody was brought.
+        return np.zeros(len(perhaps), np.bool_)
+    in_file = positions_in(perhaps, mine) >= 0
+    places = positions_in(perhaps, theirs)
+    decided = places >= 0
+    decided[decided] = settled[places[decided]]
+    return (in_file if target.mode == "remove" else ~in_file) & ~decided
 
 
 def _due(target: Target, days: npt.NDArray[np.uint16], places: ln.Positions, staying: Mask) -> Mask:
@@ -216,18 +257,12 @@ def _removed(target: Target, present: Mask, named: Mask) -> Mask:
     return np.zeros(len(present), np.bool_)
 
 
-def _changes(mine: ln.Lines, added: Mask, due: Mask, theirs: ln.Lines, removed: Mask) -> Rows:
+def _changes(mine: ln.Lines, added: Mask, due: Mask, gone: Sequence[tuple[ln.Lines, Mask]]) -> Rows:
     """The changes of a window in order of their bytes."""
     ops = np.where(added, int(Op.ADD), int(Op.RENEW)).astype("u1")
-    sent = Rows(mine, {"op": ops}).keep(added | due)
-    gone = Rows(theirs, {"op": np.full(len(theirs), int(Op.REMOVE), "u1")}).keep(removed)
-    if not len(gone):
-        return sent
-    if not len(sent):
-        return gone
-    both = concat_rows([sent, gone])
-    order = merge_order(both.lines) if isinstance(both.lines, HexLines) else sort_order(both.lines, runs=2)[0]
-    return both.take(order)
+    runs = [Rows(mine, {"op": ops}).keep(added | due)]
+    runs += [Rows(lines, {"op": np.full(len(lines), int(Op.REMOVE), "u1")}).keep(mask) for lines, mask in gone]
+    return merged_rows(runs)
 
 
 def _with_holders(changes: Rows, neighbours: Sequence[Rows | None], today: int) -> Rows:

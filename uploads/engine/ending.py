@@ -15,16 +15,16 @@ def members_by_day(snapshot: Path) -> dict[int, int]:
     """How many members end on each day (0: never, or not known), in order of the days; memory stays that of a block."""
     found: Counter[int] = Counter()
     with SnapshotReader(snapshot) as reader:
-        for rows in reader.blocks():
-            days, counts = np.unique(rows.columns["day"], return_counts=True)
-            found.update(dict(zip(days.tolist(), counts.tolist(), strict=True)))
+        for values, each in reader.column("day"):
+            days, counts = np.unique(values, return_counts=True)
+            found.update(dict(zip(days.tolist(), (counts * each).tolist(), strict=True)))
     return dict(sorted(found.items()))
 
 
 def members_ending(snapshot: Path, out: Path, *, first_day: int, before_day: int) -> int:
     """Write those whose day lies from `first_day` up to, not including, `before_day` as a members file; how many."""
     with SnapshotReader(snapshot) as reader, SnapshotWriter(out, [""]) as writer:
-        for rows in reader.blocks():
+        for rows in reader.blocks(packed=True):
             days = rows.columns["day"]
             ending = rows.keep((days != 0) & (days >= first_day) & (days < before_day))
             if len(ending):

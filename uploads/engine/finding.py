@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from uploads.engine import changes as ch
+from uploads.engine import lines as ln
 from uploads.engine import snapshot as sn
 from uploads.engine.blocks import BlockReader
+from uploads.engine.lines import Lines
 
 _BLOCK = 1 << 20
 _GZIP = b"\x1f\x8b"
+# ASCII, which most identifiers keep to, is the same in all others.
+_ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")
 
 
 def members_hold(path: Path, identifiers: Collection[str]) -> bool:
     """Whether a members or snapshot file has one of them; one block is read for each."""
     return _holds(path, sn.KIND, identifiers)
+
+
+def members_matching(path: Path, test: Callable[[Lines], npt.NDArray[np.bool_]]) -> list[str]:
+    """The identifiers of a members or snapshot file that a test names; the file is read whole, block by block."""
+    with sn.SnapshotReader(path) as reader:
+        return [
+            value.decode()
+            for rows in reader.blocks()
+            if (mask := test(rows.lines)).any()
+            for value in ln.identifiers(ln.chosen(rows.lines, mask))
+        ]
 
 
 def changes_hold(path: Path, identifiers: Collection[str]) -> bool:
@@ -34,12 +53,20 @@ def _holds(path: Path, kind: str, identifiers: Collection[str]) -> bool:
         reader.close()
 
 
+def _needles(value: str) -> Iterator[bytes]:
+    for encoding in _ENCODINGS:
+        for text in (value, value.lower()):
+            with suppress(UnicodeEncodeError):
+                yield text.encode(encoding).lower()
+
+
 def text_holds(path: Path, identifiers: Collection[str]) -> bool:
-    """Whether a text file, packed or not, has one of them anywhere, letter case aside. Reads block by block.
+    """Whether a text file, packed or not, has one of them anywhere, letter case aside, in any encoding that uploads
+    are read in. Reads block by block.
 
     A packed file that breaks off is searched as far as it goes.
     """
-    needles = [value.lower().encode() for value in identifiers if value]
+    needles = list({needle for value in identifiers if value for needle in _needles(value)})
     if not needles:
         return False
     keep = max(map(len, needles)) - 1

@@ -1,4 +1,4 @@
-"""MD5 and SHA-256 of a stream, in threads beside whoever reads it: hashing does not hold Python's lock."""
+"""Digests of a stream, each in a thread beside whoever reads it: hashing does not hold Python's lock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _AHEAD = 3
 
 
 class StreamHash:
-    """Both digests of the blocks given to `update`. Call `digests` once at the end, or `close` to give up."""
+    """Digests, named as `hashlib` names them, of the blocks given to `update`. Call `digests` once at the end, or
+    `close` to give up."""
 
-    def __init__(self) -> None:
-        self._hashes = (hashlib.md5(usedforsecurity=False), hashlib.sha256())
+    def __init__(self, *names: str) -> None:
+        self._hashes = [hashlib.new(name, usedforsecurity=False) for name in names]
         self._pools: list[ThreadPoolExecutor] = []
         self._running: deque[list[Future[None]]] = deque()
 
@@ -32,11 +33,11 @@ class StreamHash:
         pairs = zip(self._pools, self._hashes, strict=True)
         self._running.append([pool.submit(digest.update, block) for pool, digest in pairs])
 
-    def digests(self) -> tuple[str, str]:
-        """MD5 and SHA-256 in lower-case hexadecimal."""
+    def digests(self) -> list[str]:
+        """The digests in lower-case hexadecimal, in the order of their names."""
         self._wait(0)
         self.close()
-        return self._hashes[0].hexdigest(), self._hashes[1].hexdigest()
+        return [digest.hexdigest() for digest in self._hashes]
 
     def close(self) -> None:
         """Stop the threads."""

@@ -6,6 +6,7 @@ lines is the order of the identifiers, and the data of a sorted block is at the 
 
 from __future__ import annotations
 
+import bisect
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -46,6 +47,10 @@ class PackedLines(ABC):
     @abstractmethod
     def line_at(self, position: int) -> bytes:
         """One line with its line feed."""
+
+    @abstractmethod
+    def count_up_to(self, bound: bytes) -> int:
+        """How many of these sorted lines are not greater than `bound`, a line with its line feed."""
 
     @abstractmethod
     def text_size(self) -> int:
@@ -158,7 +163,7 @@ def same_text(lines: Lines, others: Lines) -> bool:
 
 def identifiers(lines: Lines) -> list[bytes]:
     """The identifiers as byte strings, without line feeds; for small blocks."""
-    return bytes(text_of(lines)).split(b"\n")[:-1]
+    return bytes(text_of(plain(lines))).split(b"\n")[:-1]
 
 
 def concat(blocks: list[Lines]) -> Lines:
@@ -172,14 +177,9 @@ def count_up_to(lines: Lines, bound: bytes) -> int:
     """How many of these sorted lines are not greater than `bound`."""
     if not len(lines) or line_at(lines, len(lines) - 1) <= bound:
         return len(lines)
-    low, high = 0, len(lines)
-    while low < high:
-        middle = (low + high) // 2
-        if line_at(lines, middle) <= bound:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    if isinstance(lines, PackedLines):
+        return lines.count_up_to(bound)
+    return bisect.bisect_right(range(len(lines)), bound, key=lambda place: line_at(lines, place))
 
 
 def even_width(lines: Lines) -> int:

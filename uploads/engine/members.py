@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
 from uploads.engine import lines as ln
@@ -26,7 +25,7 @@ from uploads.engine.sorting import SetSorter
 MEMORY = 256 << 20
 _READ = 1 << 20
 Encoding = Literal["utf-8", "latin-1"]
-Erased = Callable[[Sequence[bytes]], Sequence[bool]]
+Erased = Callable[[Lines], npt.NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _reordered(
     sieve: _Sieve, out: Path, conversion: Conversion, region: str, spill_dir: Path, memory_bytes: int
 ) -> int:
     with SetSorter(spill_dir, memory_bytes) as sorter, SnapshotWriter(out, [""]) as writer:
-        texts = (converted(bytes(ln.text_of(lines)), conversion, region) for lines in sieve.passed())
+        texts = (converted(bytes(ln.text_of(ln.plain(lines))), conversion, region) for lines in sieve.passed())
         for lines in sorter.sort(texts):
             writer.write(member_rows(lines))
     return writer.rows
@@ -205,7 +204,7 @@ class _Sieve:
     def passes_all(self) -> bool:
         """Whether every member can be taken; looks no further than to the first that cannot."""
         self.rows = 0
-        for rows in self.reader.blocks():
+        for rows in self.reader.blocks(packed=True):
             if any(mask.any() for mask in self._faults(rows.lines).values()):
                 return False
             self._tell(len(rows))
@@ -214,18 +213,18 @@ class _Sieve:
     def passed(self) -> Iterator[Lines]:
         """The members that can be taken; the others are reported on the way."""
         self.rows = 0
-        for rows in self.reader.blocks():
+        for rows in self.reader.blocks(packed=True):
             held = np.zeros(len(rows), np.bool_)
             for code, mask in self._faults(rows.lines).items():
                 self._hold(rows.lines, code, mask & ~held)
                 held |= mask
             self._tell(len(rows))
-            yield rows.lines.filter(pa.array(~held)) if held.any() else rows.lines
+            yield ln.chosen(rows.lines, ~held) if held.any() else rows.lines
 
     def _faults(self, lines: Lines) -> dict[str, npt.NDArray[np.bool_]]:
         faults = {}
         if self.erased is not None:
-            faults["erased"] = np.asarray(self.erased(ln.identifiers(lines)), np.bool_)
+            faults["erased"] = self.erased(ln.plain(lines))
         if self.rule is not None:
             faults["not_kind"] = misfits(lines, self.rule)
         if self.region is not None:
@@ -237,7 +236,7 @@ class _Sieve:
 
     def _hold(self, lines: Lines, code: str, mask: npt.NDArray[np.bool_]) -> None:
         if mask.any():
-            for value in ln.identifiers(lines.filter(pa.array(mask))):
+            for value in ln.identifiers(ln.chosen(lines, mask)):
                 self.report.add(code, value)
 
     def _tell(self, rows: int) -> None:
@@ -247,8 +246,7 @@ class _Sieve:
 
 
 def _not_encodable(lines: Lines, encoding: Encoding) -> npt.NDArray[np.bool_]:
-    text = bytes(ln.text_of(lines))
-    if text.isascii():
+    if isinstance(lines, ln.PackedLines) or (text := bytes(ln.text_of(lines))).isascii():
         return np.zeros(len(lines), np.bool_)
     values = text.decode().split("\n")[:-1]
     return np.array([not _encodable(value, encoding) for value in values], np.bool_)

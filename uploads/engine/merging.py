@@ -2,52 +2,61 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 from uploads.engine import lines as ln
-from uploads.engine.blocks import Rows
+from uploads.engine.blocks import Rows, concat_rows
 
 
 class _Cursor:
-    """What is loaded of one sorted source and not yet handed out."""
+    """What is loaded of one sorted source and not yet handed out: up to `depth` blocks."""
 
-    def __init__(self, source: Iterator[Rows]) -> None:
+    def __init__(self, source: Iterator[Rows], depth: int) -> None:
         self._source = source
-        self.rows: Rows | None = None
-        self._start = 0
+        self._depth = depth
+        self._blocks: deque[Rows] = deque()
         self.last = b""
         self._load()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was handed out."""
+        return not self._blocks
+
     def _load(self) -> None:
-        self.rows = next((rows for rows in self._source if len(rows)), None)
-        self._start = 0
-        if self.rows is not None:
-            self.last = ln.line_at(self.rows.lines, len(self.rows) - 1)
+        while len(self._blocks) < self._depth:
+            rows = next((rows for rows in self._source if len(rows)), None)
+            if rows is None:
+                return
+            self._blocks.append(rows)
+            self.last = ln.line_at(rows.lines, len(rows) - 1)
 
     def up_to(self, bound: bytes) -> Rows | None:
-        """The rows that are not greater than the bound, out of the loaded block; None when there is none."""
-        if self.rows is None:
-            return None
-        if self.last <= bound:
-            piece = self.rows if not self._start else self.rows.slice(self._start, len(self.rows))
-            self._load()
-            return piece
-        rest = self.rows.lines.slice(self._start)
-        stop = self._start + ln.count_up_to(rest, bound)
-        if stop == self._start:
-            return None
-        piece = self.rows.slice(self._start, stop)
-        self._start = stop
-        return piece
+        """The rows that are not greater than the bound, out of what is loaded; None when there is none."""
+        pieces = []
+        while self._blocks:
+            rows = self._blocks[0]
+            stop = len(rows) if self.last <= bound else ln.count_up_to(rows.lines, bound)
+            if stop < len(rows):
+                if stop:
+                    pieces.append(rows.slice(0, stop))
+                    self._blocks[0] = rows.slice(stop, len(rows))
+                break
+            pieces.append(self._blocks.popleft())
+        self._load()
+        return concat_rows(pieces) if pieces else None
 
 
-def windows(sources: Sequence[Iterator[Rows]]) -> Iterator[list[Rows | None]]:
+def windows(sources: Sequence[Iterator[Rows]], depth: int = 1) -> Iterator[list[Rows | None]]:
     """Rows of all sources in step: each window holds, for every source, all its rows within one range of keys.
 
-    The ranges follow one another and do not overlap, so a window can be worked on without the others. At most one
-    block of each source is in memory. Rows of a source must be in order of their bytes.
+    The ranges follow one another and do not overlap, so a window can be worked on without the others. At most `depth`
+    blocks of each source are in memory: with one, a window holds about as much as a block; with two, each source gives
+    at least about a block to every window, which pays where there are many. Rows of a source must be in order of
+    their bytes.
     """
-    cursors = [_Cursor(source) for source in sources]
-    while live := [cursor.last for cursor in cursors if cursor.rows is not None]:
+    cursors = [_Cursor(source, depth) for source in sources]
+    while live := [cursor.last for cursor in cursors if not cursor.is_empty]:
         bound = min(live)
         yield [cursor.up_to(bound) for cursor in cursors]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from uploads.engine import lines as ln
+from uploads.engine.blocks import Rows, concat_rows
+from uploads.engine.hexlines import HexLines, merge_order
 from uploads.engine.lines import Keys, Lines, Positions
 
 # Up to so many sorted runs in a row, a merge sort beats the quick sort.
@@ -27,6 +31,17 @@ def sort_order(lines: Lines, *, runs: int = 0) -> tuple[Positions, npt.NDArray[n
     if tied.any():
         _break_ties(lines, order, tied, depth + 8)
     return order, tied
+
+
+def merged_rows(runs: Sequence[Rows]) -> Rows:
+    """The rows of a few sorted runs in order of their bytes. At least one run, and no line is in two of them."""
+    filled = [rows for rows in runs if len(rows)]
+    if len(filled) < 2:
+        return filled[0] if filled else runs[0]
+    both = concat_rows(filled)
+    if isinstance(both.lines, HexLines):
+        return both.take(merge_order(both.lines))
+    return both.take(sort_order(both.lines, runs=len(filled))[0])
 
 
 def sorted_unique(lines: Lines, *, runs: int = 0) -> Lines:

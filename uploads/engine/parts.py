@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.rendering import Rendering
 from uploads.engine.wire import WireWriter, WrittenPart, packed
 
-__all__ = ["PartRange", "PartTooLarge", "WrittenPart", "plan_parts", "render_part", "write_list", "write_part"]
+__all__ = ["PartRange", "PartRenderer", "PartTooLarge", "WrittenPart", "plan_parts", "write_list", "write_part"]
 
 
 def write_part(
@@ -32,13 +33,27 @@ def write_part(
         return _write(_rows_of(reader, part), form, out, progress)
 
 
-def render_part(changes: Path, part: PartRange, form: LineFormat) -> bytes:
-    """A small part, not packed, in memory: a batch of a thousand rows, say."""
-    rendering = Rendering(form)
-    with ChangeReader(changes) as reader:
-        bodies = [rendering.body(rows) for rows in _rows_of(reader, part)]
-    end = form.separator if form.final_separator and bodies else b""
-    return form.opening + form.separator.join(bodies) + end + form.closing
+class PartRenderer:
+    """Makes small parts in memory, not packed, one after the other: batches of a thousand rows, say. Use as a
+    context: the change file stays open."""
+
+    def __init__(self, changes: Path, form: LineFormat) -> None:
+        self._form = form
+        self._rendering = Rendering(form)
+        self._reader = ChangeReader(changes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
+
+    def render(self, part: PartRange) -> bytes:
+        """The bytes of a part."""
+        form = self._form
+        bodies = [self._rendering.body(rows) for rows in _rows_of(self._reader, part)]
+        end = form.separator if form.final_separator and bodies else b""
+        return form.opening + form.separator.join(bodies) + end + form.closing
 
 
 def write_list(
@@ -69,7 +84,7 @@ def _as_additions(rows: Rows) -> Rows:
 def _write(blocks: Iterator[Rows], form: LineFormat, out: Path, progress: ProgressCallback | None) -> WrittenPart:
     rendering = Rendering(form)
     lines = 0
-    with published(out) as stream, closing(WireWriter(stream, gzip=form.gzip)) as wire:
+    with published(out) as stream, closing(WireWriter(stream, gzip=form.gzip, md5=form.md5)) as wire:
         wire.write(form.opening)
         for rendered in ordered_map(lambda piece: _rendered(rendering, *piece), _pieces(rendering, blocks)):
             wire.write(rendered.text, rendered.packed)

@@ -46,11 +46,19 @@ class RowReader:
     """Takes the bytes of a file in blocks of any size and yields scans of its rows. Raises `FileRefused`.
 
     `keep`: scans carry the accepted values. `block_wise` False judges all rows one by one (for comparison).
-    What is held never exceeds one unit and two records, whatever the file looks like.
+    `scanner` looks at the rows. What is held never exceeds one unit and two records, whatever the file looks like.
     """
 
-    def __init__(self, options: CheckOptions, *, keep: bool = False, block_wise: bool = True) -> None:
+    def __init__(
+        self,
+        options: CheckOptions,
+        *,
+        keep: bool = False,
+        block_wise: bool = True,
+        scanner: type[Scanner] = Scanner,
+    ) -> None:
         self._options = options
+        self._scanner_type = scanner
         self._keep = keep
         self._block_wise = block_wise
         self._unit = UNIT
@@ -167,7 +175,7 @@ class RowReader:
             record = read_record(text[: text.rfind(b"\n") + 1], start, self.delimiter.encode(), final=final)
             if isinstance(record, Incomplete):
                 return 0
-            if text[start:end].decode().strip():
+            if text[start:end].decode().strip(TRIM):
                 self._line += text.count(b"\n", 0, record.next_start)
                 self._accept_header([field.decode() for field in record.fields], record.problem)
                 return record.next_start
@@ -211,6 +219,6 @@ class RowReader:
     def _settle(self, kind: str) -> None:
         self.kind = kind
         rule = self._options.rule or KINDS[kind].rule
-        self._scanner = Scanner(
+        self._scanner = self._scanner_type(
             rule, self.delimiter, self._options.column, keep=self._keep, block_wise=self._block_wise
         )

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from audsync_web.vendors.connectors.formats import LineFormat, Op, Wrap
 from uploads.engine import lines as ln
 from uploads.engine.blocks import Rows
+from uploads.engine.hexlines import HexLines
 from uploads.engine.lines import Lines
 
 Sizes = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ class Rendering:
     def __init__(self, form: LineFormat) -> None:
         self.form = form
         self._wraps: dict[tuple[int, int], Wrap] = {}
-        self._templates: dict[tuple[Wrap, int], Bytes] = {}
+        self._templates: dict[tuple[Wrap, bytes], Bytes] = {}
 
     def sizes(self, rows: Rows) -> Sizes:
         """For every row the bytes of its line on the wire, separator included."""
@@ -46,7 +47,9 @@ class Rendering:
         """The lines of up to `PIECE_ROWS` rows, in their order, *each after a separator*: drop the first of a part."""
         codes, wraps = self._wraps_of(rows)
         if len(wraps) > 1:
-            return self._mixed(self._values(rows.lines), codes, wraps)
+            return self._mixed(self._values(ln.plain(rows.lines)), codes, wraps)
+        if isinstance(rows.lines, HexLines):
+            return self._hexadecimal(rows.lines, wraps[0])
         text = ln.text_of(rows.lines)
         width = ln.even_width(rows.lines)
         values = self._changed(text)
@@ -60,16 +63,25 @@ class Rendering:
 
     def _even(self, text: memoryview, width: int, wrap: Wrap) -> memoryview:
         """Identifiers of one length fall into their columns of a table whose other columns never change."""
-        begin = len(self.form.separator) + len(wrap.prefix)
-        template = self._templates.get((wrap, width))
-        if template is None:
-            line = self.form.separator + wrap.prefix + bytes(width - 1) + wrap.suffix
-            template = np.tile(np.frombuffer(line, np.uint8), (PIECE_ROWS, 1))
-            self._templates[wrap, width] = template
         values = np.frombuffer(text, np.uint8).reshape(-1, width)
-        table = template[: len(values)].copy()
+        table, begin = self._table(wrap, bytes(width - 1), len(values))
         table[:, begin : begin + width - 1] = values[:, :-1]
         return table.reshape(-1).data
+
+    def _hexadecimal(self, lines: HexLines, wrap: Wrap) -> memoryview:
+        """The same from packed identifiers: nothing in them needs escaping or another encoding."""
+        table, begin = self._table(wrap, lines.layout.skeleton, len(lines))
+        lines.spell(table, begin)
+        return table.reshape(-1).data
+
+    def _table(self, wrap: Wrap, skeleton: bytes, size: int) -> tuple[Bytes, int]:
+        """So many lines around a skeleton of an identifier, and the column where that begins."""
+        template = self._templates.get((wrap, skeleton))
+        if template is None:
+            line = self.form.separator + wrap.prefix + skeleton + wrap.suffix
+            template = np.tile(np.frombuffer(line, np.uint8), (PIECE_ROWS, 1))
+            self._templates[wrap, skeleton] = template
+        return template[:size].copy(), len(self.form.separator) + len(wrap.prefix)
 
     def _uneven(self, text: bytes, wrap: Wrap) -> memoryview:
         before = self.form.separator + wrap.prefix
@@ -116,6 +128,8 @@ class Rendering:
         return None if changed is text else changed
 
     def _value_sizes(self, lines: Lines) -> Sizes:
+        if isinstance(lines, HexLines):
+            return np.full(len(lines), lines.layout.width - 1, np.int64)
         sizes = (ln.lengths(lines) - 1).astype(np.int64)
         text = ln.text_of(lines)
         data = np.frombuffer(text, np.uint8)

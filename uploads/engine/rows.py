@@ -17,7 +17,8 @@ from audsync_web.vendors.connectors.identifiers import IdentifierRule
 MAX_RECORD = 64 << 10
 MAX_LINE = 64 << 10
 # What is taken off both ends of a value: blank, tab, and the spaces of Unicode. No control character but the tab.
-TRIM = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# A line that holds nothing else is blank.
+TRIM = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u2028\u2029\u205f\u3000"
 BYTE_ORDER_MARK = "\ufeff"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -118,7 +119,7 @@ def judge_record(record: Record, line: bytes, column: int | None, rule: Identifi
     """The verdict on one row; `line` is its text without the last line feed."""
     if record.problem:
         return Verdict(code=record.problem, shown=line)
-    if not line.decode("utf-8").strip():
+    if not line.decode("utf-8").strip(TRIM):
         return BLANK
     if column is None and len(record.fields) > 1:
         return Verdict(code="too_many_values", shown=line)

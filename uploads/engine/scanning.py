@@ -4,8 +4,10 @@ one only ever accepts, and only what the slow one is bound to accept unchanged."
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ import pyarrow.compute as pc
 
 from audsync_web.vendors.connectors.identifiers import MD5, OPAQUE, PLAIN, SHA1, SHA256, UUID_PATTERN, IdentifierRule
 from uploads.engine import lines as ln
+from uploads.engine.hexlines import HexLines, Layout
 from uploads.engine.rows import MAX_LINE, Incomplete, judge_record, read_record
 
 Mask = npt.NDArray[np.bool_]
@@ -21,6 +24,8 @@ Bytes = npt.NDArray[np.uint8]
 
 # Rules that say no more than "no control character" (and no comma, no quote): remarkable bytes are all there is to see.
 _UNSHAPED = {PLAIN.pattern, OPAQUE.pattern}
+# The same by their form: any characters but these.
+_ANY_BUT = re.compile(r"\[\^[^\[\]]+\]\+")
 # Rules of one length in hexadecimal digits: that length, and where the hyphens stand.
 _HEXADECIMAL = {
     UUID_PATTERN: (36, (8, 13, 18, 23)),
@@ -313,6 +318,10 @@ def _all_hexadecimal(data: Bytes, line_count: int, size: int, hyphens: tuple[int
 
 def misfits(lines: ln.Lines, rule: IdentifierRule) -> Mask:
     """Which identifiers of a block do not fit a rule, by size or by shape; the same verdict as `rule.accepts`."""
+    if isinstance(lines, HexLines):
+        if _fits_layout(lines.layout, rule):
+            return np.zeros(len(lines), np.bool_)
+        lines = lines.plain()
     faults: Mask = ln.lengths(lines) - 1 > rule.max_bytes
     text = bytes(ln.text_of(lines))
     if rule.pattern in _HEXADECIMAL and _all_hexadecimal(
@@ -320,8 +329,26 @@ def misfits(lines: ln.Lines, rule: IdentifierRule) -> Mask:
     ):
         return faults
     if text.isascii():
+        characters = _characters(rule.pattern)
+        if characters and not text.translate(None, characters + b"\n"):
+            return faults
         fits = pc.match_substring_regex(lines, rf"\A(?:{rule.pattern})\n\z")
         return faults | ~np.asarray(fits, np.bool_)
     # RE2 and Python differ on what is white space outside ASCII; Python's word is the rule's.
     accepted = np.fromiter((rule.accepts(value) for value in text.decode().split("\n")[:-1]), np.bool_, len(lines))
     return faults | ~accepted
+
+
+def _fits_layout(layout: Layout, rule: IdentifierRule) -> bool:
+    """Whether all lines of a layout fit a rule."""
+    if rule.pattern in _HEXADECIMAL:
+        return _HEXADECIMAL[rule.pattern] == (layout.width - 1, layout.hyphens)
+    return layout.width - 1 <= rule.max_bytes and set(b"0123456789abcdef-") <= set(_characters(rule.pattern))
+
+
+@cache
+def _characters(pattern: str) -> bytes:
+    """The ASCII characters that a pattern allows anywhere, where it says no more than that; else none."""
+    if not _ANY_BUT.fullmatch(pattern):
+        return b""
+    return bytes(code for code in range(128) if re.fullmatch(pattern, chr(code)))

@@ -60,6 +60,10 @@ class SnapshotReader:
         """All rows in order of their bytes, block by block; `packed` lines may be `lines.PackedLines`."""
         return self._blocks.blocks(packed=packed)
 
+    def column(self, name: str) -> Iterator[tuple[Column, int]]:
+        """The values of one column, as `BlockReader.column` tells."""
+        return self._blocks.column(name)
+
     def find(self, identifier: str | bytes) -> Row | None:
         """The row of one identifier, written as the snapshot has it, or None; reads one block of the file."""
         value = identifier.encode() if isinstance(identifier, str) else identifier
@@ -87,7 +91,7 @@ class SnapshotWriter(PublishedWriter):
 
     def write(self, rows: Rows) -> None:
         """Append rows in order."""
-        self._used[np.unique(rows.columns["upload"])] = True
+        self._used[rows.columns["upload"]] = True
         super().write(rows)
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""A part's file while it is written: gzip where the format wants it, both digests of the bytes on the wire, sizes.
+"""A part's file while it is written: gzip and the MD5 of the bytes on the wire where the format wants it, sizes.
 
 gzip is made of pieces that are packed each on its own (as pigz does it), so that several threads can work on one part,
 and a plan can tell the exact size of a part without writing it. The same pieces always give the same bytes.
@@ -27,13 +27,12 @@ _HASH_UNIT = 512 << 10
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """A finished part: bytes as they go over the wire, bytes unpacked, lines, and the wire bytes' digests in hex."""
+    """A finished part: bytes on the wire, bytes unpacked, lines, and, where asked, the MD5 of the wire bytes in hex."""
 
     bytes: int
     unpacked_bytes: int
     lines: int
     md5: str
-    sha256: str
 
 
 def packed(piece: bytes | memoryview) -> bytes:
@@ -46,9 +45,9 @@ def packed(piece: bytes | memoryview) -> bytes:
 class WireWriter:
     """Writes a part's pieces to a stream, counting and hashing what goes over the wire."""
 
-    def __init__(self, stream: BinaryIO, *, gzip: bool) -> None:
+    def __init__(self, stream: BinaryIO, *, gzip: bool, md5: bool) -> None:
         self._stream = stream
-        self._hash = StreamHash()
+        self._hash = StreamHash("md5") if md5 else None
         self._gzip = gzip
         self._crc = 0
         self._unhashed: list[bytes | memoryview] = []
@@ -74,16 +73,19 @@ class WireWriter:
         if self._gzip:
             self._send(_LAST_BLOCK + _TRAILER.pack(self._crc, self.unpacked_bytes & 0xFFFFFFFF))
         self._hash_gathered()
-        md5, sha256 = self._hash.digests()
-        return WrittenPart(self.bytes, self.unpacked_bytes, lines, md5, sha256)
+        md5 = "" if self._hash is None else self._hash.digests()[0]
+        return WrittenPart(self.bytes, self.unpacked_bytes, lines, md5)
 
     def close(self) -> None:
         """Stop the threads."""
-        self._hash.close()
+        if self._hash is not None:
+            self._hash.close()
 
     def _send(self, data: bytes | memoryview) -> None:
         self._stream.write(data)
         self.bytes += len(data)
+        if self._hash is None:
+            return
         self._unhashed.append(data)
         self._unhashed_bytes += len(data)
         if self._unhashed_bytes >= _HASH_UNIT:
@@ -91,5 +93,5 @@ class WireWriter:
 
     def _hash_gathered(self) -> None:
         gathered, self._unhashed, self._unhashed_bytes = self._unhashed, [], 0
-        if gathered:
+        if gathered and self._hash is not None:
             self._hash.update(gathered[0] if len(gathered) == 1 else b"".join(gathered))

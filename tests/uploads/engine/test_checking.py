@@ -25,7 +25,7 @@ from uploads.engine.rows import MAX_LINE
 from uploads.engine.snapshot import SnapshotReader
 
 HEADER = b"provider_id\n"
-TRIM = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+TRIM = " \t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u2028\u2029\u205f\u3000"
 
 
 def check(
@@ -77,7 +77,7 @@ def plain_verdict(data: bytes, kind: str) -> tuple[set[str], int, int, list[tupl
         line = lines[number]
         here = number + 1
         number += 1
-        if not line.strip():
+        if not line.strip(TRIM):
             blank += 1
             continue
         fields, used = plain_fields(lines, here - 1)
@@ -370,3 +370,16 @@ def test_quoted_files_of_any_program_are_taken() -> None:
     data = HEADER + "".join(f'"{value}"\r\n' for value in ids).encode()
     assert members(data) == sorted(set(ids))
     assert check(data)[0].rejected == 0
+
+
+@pytest.mark.parametrize("line", ["\x0b", "\x0c", "\x1c\x1d", "\x85", " \x0c "])
+def test_a_line_of_control_characters_is_no_blank_line(line: str) -> None:
+    result, rows = check(f"provider_id\n1\n{line}\n\u2028\u3000\n".encode())
+    assert (result.accepted, result.blank_lines, rows) == (1, 1, [(3, "control_character")])
+
+
+def test_a_file_in_an_unmarked_utf16_is_told_which_encoding_to_name() -> None:
+    for name in ("utf-16-le", "utf-16-be"):
+        data = "provider_id\nä\n".encode(name)
+        assert f"encoding={name}." in refusal(data).message
+        assert members(data, CheckOptions(encoding=name)) == ["ä"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from uploads.engine import lines as ln
 from uploads.engine.hexlines import HexLines, joined, merge_order, packed_text
 from uploads.engine.matching import positions_in
 from uploads.engine.ordering import sort_order, sorted_unique
+from uploads.engine.sorting import SetSorter
 
 # Few letters and long common beginnings, so that ties at every depth are frequent.
 BEGINNINGS = st.sampled_from(["", "same-begin", "same-beginning-", "é" * 9])
@@ -105,3 +108,12 @@ def test_only_lines_that_come_back_unchanged_are_packed(line: str) -> None:
     good = "abcdef00-0000-4000-8000-000000000000" if len(line) < 40 else "a" * 64
     text = f"{good}\n{line}\n".encode()
     assert packed_text(memoryview(text), len(line) + 1) is None
+
+
+def test_very_short_lines_take_no_more_memory_than_long_ones(tmp_path: Path) -> None:
+    text = b"".join(b"%d\n" % (number % 10) for number in range(250_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with SetSorter(tmp_path, 64 << 20) as sorter:
+        found = [value for lines in sorter.sort(text for _ in range(80)) for value in ln.identifiers(ln.plain(lines))]
+    assert found == [b"%d" % number for number in range(10)]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
