@@ -71,7 +71,8 @@ class Supervisor:
         self._demo = demo
         self._host = host
         self._port = port
-        self._stopping = threading.Event()
+        # A plain flag: setting an event within a signal handler could wait for the very thread that it interrupts.
+        self._stopping = False
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT; every process is gone within 10 seconds after."""
@@ -83,16 +84,17 @@ class Supervisor:
         try:
             self._prepare()
             for child in self._children:
-                if not self._stopping.is_set() and child.process is None:
+                if not self._stopping and child.process is None:
                     child.start()
             threading.Thread(target=self._tell_when_ready, daemon=True).start()
-            while not self._stopping.wait(LOOK_SECONDS):
+            while not self._stopping:
                 self._restart_dead()
+                time.sleep(LOOK_SECONDS)
         finally:
             self._take_down()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping.set()
+        self._stopping = True
 
     def _refuse_taken_port(self) -> None:
         with socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET) as probe:
@@ -108,7 +110,7 @@ class Supervisor:
         """Folders here; the database in a process of its own: the supervisor holds no connection over a fork."""
         call_command("prepare_data", demo=self._demo)
         self._command("migrate", "--verbosity", "0")
-        if self._demo and not self._stopping.is_set():
+        if self._demo and not self._stopping:
             self._start_sandbox()
 
     def _start_sandbox(self) -> None:
@@ -120,7 +122,7 @@ class Supervisor:
         self._command("add_demo", "--sandbox", f"http://127.0.0.1:{port}")
 
     def _command(self, *words: str) -> None:
-        if self._stopping.is_set():
+        if self._stopping:
             return
         done = subprocess.run([sys.executable, sys.argv[0], *words], check=False)  # noqa: S603  # our own commands
         if done.returncode:
@@ -128,7 +130,7 @@ class Supervisor:
 
     def _restart_dead(self) -> None:
         for child in self._children:
-            if child.is_running() or self._stopping.is_set():
+            if child.is_running() or self._stopping:
                 continue
             # What it forked may have survived it; nothing of the old one is left beside the new one.
             child.signal(signal.SIGKILL)
@@ -141,7 +143,7 @@ class Supervisor:
         shown = "127.0.0.1" if self._host in {"0.0.0.0", "::"} else self._host  # noqa: S104  # an address to ask
         bracketed = f"[{shown}]" if ":" in shown else shown
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and not self._stopping.is_set():
+        while time.monotonic() < deadline and not self._stopping:
             try:
                 with urlopen(f"http://{bracketed}:{self._port}/healthz", timeout=2) as answer:  # our own
                     if answer.status == 200:

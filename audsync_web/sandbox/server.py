@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from io import BufferedIOBase
@@ -141,14 +142,13 @@ class _Server(ThreadingHTTPServer):
 
 
 class Sandbox:
-    """All vendors behind one address. `with Sandbox() as box:` serves in a thread, `serve()` in the foreground."""
+    """All vendors behind one address. `with Sandbox() as box:` serves in a thread of its own until it is left."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, faults: Mapping[str, str] | None = None) -> None:
         self.context = Context(faults=Faults(faults))
         self.vendors: dict[str, VendorSandbox] = {name: _load(path)(self.context) for name, path in VENDORS.items()}
         self._server = _Server((host, port), _Handler)
         self._server.sandbox = self
-        self._serving = False
 
     @property
     def url(self) -> str:
@@ -160,27 +160,14 @@ class Sandbox:
         """The base URL of a vendor here, as a vendor account is given it."""
         return f"{self.url}/{vendor}{self.vendors[vendor].base_path}"
 
-    def serve(self) -> None:
-        """Serve until `close` is called from another thread, or an exception (a signal's) ends it."""
-        self._serving = True
-        try:
-            self._server.serve_forever(poll_interval=0.05)
-        finally:
-            self._serving = False
-
-    def close(self) -> None:
-        """Stop serving; from another thread than the one that serves, or when serving has ended or never begun."""
-        if self._serving:
-            self._server.shutdown()
-        self._server.server_close()
-
     def __enter__(self) -> Sandbox:
-        self._serving = True
-        threading.Thread(target=self.serve, daemon=True).start()
+        serve = partial(self._server.serve_forever, poll_interval=0.05)
+        threading.Thread(target=serve, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._server.shutdown()
+        self._server.server_close()
 
     def answer(self, prefix: str, request: Request) -> Response:
         """Route one request to its vendor or to the controls, and keep the ledger."""

@@ -5,20 +5,13 @@ from __future__ import annotations
 import signal
 from argparse import ArgumentParser
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from audsync_web.sandbox.server import Sandbox
 
-
-class _Stop(Exception):
-    """A signal asked for the end."""
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stop
+STOPPING = {signal.SIGTERM, signal.SIGINT}
 
 
 class Command(BaseCommand):
@@ -44,21 +37,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Listen, say where and how to sign in, and serve in the foreground."""
         faults = dict(_fault(text) for text in options["fault"])
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop)
+        # Held back and waited for: a handler would interrupt whatever the process is at, a request for one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
-            box = Sandbox(options["host"], options["port"], faults)
-        except OSError as error:
-            raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {error.strerror}") from None
-        except _Stop:
-            return
-        try:
-            self._introduce(box)
-            box.serve()
-        except _Stop:
-            pass  # what stopping looks like
+            with self._listening(options["host"], options["port"], faults) as box:
+                self._introduce(box)
+                signal.sigwait(STOPPING)
         finally:
-            box.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _listening(self, host: str, port: int, faults: dict[str, str]) -> Sandbox:
+        try:
+            return Sandbox(host, port, faults)
+        except OSError as error:
+            raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}") from None
 
     def _introduce(self, box: Sandbox) -> None:
         for vendor in box.vendors:
