@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from audsync_web.jobs.leases import heart
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, Role, User
 from tests import network
@@ -27,6 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LoggedIn = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def still_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs run within the test: no thread writes signs of life behind its back, or into the next test's database."""
+    monkeypatch.setattr(heart, "start", lambda: None)
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from .models import Job
 class JobKind:
     """One kind of job row.
 
-    `advance(job, lease)` works one slice. `failed(job, lease, error)` is told of an error that stops the job;
-    `ready` narrows what may be claimed (a paused vendor account, an upload not inspected).
-    `lane_limit` is how many jobs of one lane may be held at the same time.
+    `task` gives the Celery task that works one slice of a row. `ready` narrows what may be claimed (a paused vendor
+    account, an upload not inspected). `lane_limit` is about how many jobs of one lane are held at the same time.
     """
 
     name: str
