@@ -1,9 +1,9 @@
-"""The world of the API's tests: a sandbox, a connected account, callers of each role, and short words for calls."""
+"""The world of the API's tests: a connected account, callers of each role, and short words for calls."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,13 +26,6 @@ def bearer_client(user: User, company: Company) -> Client:
     """A client that sends a person's bearer token with every call."""
     token = login_token_issue(actor=make_actor(user, company, via="api"))
     return Client(headers={"Authorization": f"Bearer {token}"})
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    """The vendors."""
-    with Sandbox() as box:
-        yield box
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every test has: no network, a world of two companies, clients that are logged in, and REST callers.
+"""What every test has: no network, a world of two companies, clients that are logged in, and the vendors' sandbox.
 
 The world: `company` with its `admin`, `manager` and `marketer`; `other_company` with its admin, the `stranger`;
 and `outsider`, who belongs to no company. By what they do in a test, the manager is also the `owner` of things and the
@@ -7,7 +7,7 @@ marketer a `teammate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from django.test import Client
 from audsync_web.jobs.leases import heart
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, Role, User
+from audsync_web.sandbox.server import Sandbox
 from tests import network
 from tests.factories import make_actor, make_company, make_person
 from tests.reachable import Reachable
@@ -87,6 +88,13 @@ def outsider(db: None) -> User:
 def actor(manager: User, company: Company) -> Actor:
     """The manager of Northwind, acting on a page."""
     return make_actor(manager, company)
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Every vendor, played by one server on a clock that can be moved."""
+    with Sandbox() as box:
+        yield box
 
 
 @pytest.fixture

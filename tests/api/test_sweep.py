@@ -17,14 +17,14 @@ from django.utils import timezone
 from audsync_web.people.models import AuditEntry, Company, User
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
-from tests.api_world import account, api, box, make_segment, marketer_api, stranger_api, upload
+from tests.api_world import account, api, make_segment, marketer_api, stranger_api, upload
 from uploads.models_erasing import Erasure, PersonSearch
 from uploads.models_partials import PartialUpload
 from uploads.models_sources import SourcePull
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["account", "api", "box", "marketer_api", "stranger_api"]
+__all__ = ["account", "api", "marketer_api", "stranger_api"]
 
 PREFIX = "api/public/v3/"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

@@ -50,12 +50,6 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
-
-
-@pytest.fixture
 def actor(db: None) -> Any:
     company = make_company("northwind")
     WorkerHeartbeat.objects.create(worker="here:1")

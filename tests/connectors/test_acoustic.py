@@ -40,12 +40,6 @@ def connect(box: Sandbox, *, level: str = "endpoint", key: str = sandbox.DEMO_CR
     return AcousticConnector(config, services(box.context.clock))
 
 
-@pytest.fixture
-def box():
-    with Sandbox() as box:
-        yield box
-
-
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch):
     """Tests do not wait for a vendor to come back, but for those that say so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -78,12 +78,6 @@ class TestMediarithmicsContract(ConnectorContract):
         "drop_after_execution": "m4.drop_after",
         "unknown_status": "unknown_word",
     }
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
 
 
 def connect(box: Sandbox, **settings: Any) -> MediarithmicsConnector:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -44,12 +43,6 @@ from .synerise_support import (
     switch,
     violations,
 )
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
 
 
 class TestSyneriseContract(ConnectorContract):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,12 +18,6 @@ from .synerise_support import asked, connect, control, switch, violations
 
 DEMO = sandbox.DEMO_SEGMENTATION
 EVERYBODY = [f"demo-crm-{number:06d}" for number in range(1, 251)]
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
 
 
 def custom_ids(page: SourcePage) -> list[str]:

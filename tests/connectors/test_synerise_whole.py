@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -38,12 +37,6 @@ def publish_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def second_looks_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(seconds=0.3))
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
 
 
 @pytest.fixture

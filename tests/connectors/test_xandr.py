@@ -54,13 +54,6 @@ from .xandr_kit import (
     violations,
 )
 
-
-@pytest.fixture
-def box():
-    with Sandbox() as box:
-        yield box
-
-
 # --- sessions (spec section 3.1; section 12, rules 1 to 5)
 
 

@@ -14,12 +14,6 @@ KEY = DEMO_CREDENTIALS["authKey"]
 HIDE = {"identifierName": "email", "publishFilter": True, "subscribeFilter": False}
 
 
-@pytest.fixture
-def box():
-    with Sandbox() as box:
-        yield box
-
-
 def call(box: Sandbox, method: str, path: str, *, key: str = KEY, scheme: str = "Bearer", **more: Any):
     headers = {"Authorization": f"{scheme} {key}", "Accept": "application/json"}
     return requests.request(method, f"{box.url}/acoustic{path}", headers=headers, timeout=5, **more)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -53,12 +52,6 @@ class Client:
             headers["Content-Type"] = content
         url = f"{self.box.url}/synerise{path}"
         return requests.request(method, url, headers=headers, timeout=30, **more)
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
 
 
 @pytest.fixture
