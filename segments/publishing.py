@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +22,7 @@ from audsync_web.vendors.connectors.base import (
     RemoteSegment,
     SegmentState,
 )
-from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, Transient
+from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
@@ -62,7 +64,8 @@ def _step(lease: Lease, destination: Destination, connector: Connector) -> None:
     elif not destination.remote_id:
         _create(lease, destination, connector)
     elif destination.memory.get("rename"):
-        connector.rename_segment(destination.ref(), destination.segment.name)
+        with _repeatable():
+            connector.rename_segment(destination.ref(), destination.segment.name)
         memory = {name: value for name, value in destination.memory.items() if name != "rename"}
         lease.update(memory=memory, next_action_at=timezone.now())
     elif destination.wanted == Wanted.PUBLISHED and not destination.is_published:
@@ -147,8 +150,19 @@ def _release(lease: Lease, destination: Destination, connector: Connector) -> No
         lease.update(next_action_at=timezone.now() + timedelta(seconds=2))
         return
     if destination.remote_id:
-        connector.release_segment(destination.ref(), destination.release_choice or "leave")
+        with _repeatable():
+            connector.release_segment(destination.ref(), destination.release_choice or "leave")
     lease.update(status=DestinationStatus.RELEASED, next_action_at=None, finished_at=timezone.now(), **cleared_error())
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """Around a call that may be made again whatever became of it: its lost answer is a failure like any other, which is
+    tried again ever more slowly."""
+    try:
+        yield
+    except UnknownOutcome as lost:
+        raise lost.as_transient() from None
 
 
 def _intent(step: str, **detail: Any) -> dict[str, Any]:
@@ -167,10 +181,11 @@ def _reconcile(lease: Lease, destination: Destination, connector: Connector) -> 
         # Whether it went live is of no interest any more, and some vendors are asked by publishing once more.
         lease.update(intent=None, next_action_at=timezone.now())
         return
-    if intent.step == "create":
-        found = connector.reconcile_segment(destination.spec(), intent)
-    else:
-        found = connector.reconcile_publish(destination.ref(), intent)
+    with _repeatable():
+        if intent.step == "create":
+            found = connector.reconcile_segment(destination.spec(), intent)
+        else:
+            found = connector.reconcile_publish(destination.ref(), intent)
     if isinstance(found, Found):
         store = _store_created if intent.step == "create" else _store_published
         store(lease, destination, found.value)

@@ -163,10 +163,16 @@ class Connector(ABC):
         raise NotSupported(f"{self.label} publishes nothing.")
 
     def rename_segment(self, segment: SegmentRef, name: str) -> None:
-        """Change the display name at the vendor, where it has one; silently nothing where names are fixed."""
+        """Change the display name at the vendor, where it has one; silently nothing where names are fixed.
+
+        Effectful, and made again after a lost answer.
+        """
 
     def release_segment(self, segment: SegmentRef, choice: str) -> None:
-        """Do what was chosen when a destination is removed; `leave` does nothing."""
+        """Do what was chosen when a destination is removed; `leave` does nothing.
+
+        Effectful, and made again after a lost answer.
+        """
         if choice != LEAVE.key:
             raise NotSupported(f"{self.label} cannot do “{choice}”.")
 

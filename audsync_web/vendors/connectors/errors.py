@@ -114,3 +114,14 @@ class UnknownOutcome(ConnectorError):
     """A call with an effect was sent and its answer was lost: it may have been done. Look before sending again."""
 
     default_code = "outcome_unknown"
+
+    def as_transient(self) -> Transient:
+        """The same loss where the call may be made again whatever became of it: a fault to be tried again."""
+        return Transient(
+            self.text,
+            code=self.code,
+            next_step=self.next_step,
+            vendor_text=self.vendor_text,
+            status=self.status,
+            reference=self.reference,
+        )

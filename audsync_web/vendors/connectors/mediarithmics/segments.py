@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, SegmentSpec, SegmentState
-from audsync_web.vendors.connectors.errors import Permanent, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.errors import Permanent, UnknownOutcome
 from audsync_web.vendors.connectors.reading import whole
 
 from .api import Api, identifier, moment, text
@@ -127,10 +127,7 @@ class Segments:
         if present.get("name") == name:
             return
         body = {key: present[key] for key in WRITABLE if key in present}
-        try:
-            self._api.call("PUT", "/audience_segments/{seg}", {"seg": remote_id}, {**body, "name": name})
-        except UnknownOutcome as lost:
-            raise Transient("The vendor's answer to the renaming was lost.", code="answer_lost") from lost
+        self._api.call("PUT", "/audience_segments/{seg}", {"seg": remote_id}, {**body, "name": name})
 
 
 def remote_segment(found: dict[str, Any], state: SegmentState = SegmentState.CREATED) -> RemoteSegment:

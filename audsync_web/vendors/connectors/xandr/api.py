@@ -179,7 +179,7 @@ class XandrApi:
                 reply = self._client.effect("POST", "/auth", json_body=body, accept=FAILURES)
         except UnknownOutcome as lost:
             # A login whose answer was lost leaves nothing behind but a token that nobody uses.
-            raise Transient(lost.text, code=lost.code) from None
+            raise lost.as_transient() from None
         return Token(self._mark + self._read_login(reply), renew_at=self._services.clock.now() + SESSION)
 
     def _read_login(self, reply: Reply) -> str:

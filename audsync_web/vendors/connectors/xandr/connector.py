@@ -330,7 +330,7 @@ class XandrConnector(Connector):
             return open_job(self._api, self._member, self.services.clock)
         except UnknownOutcome as lost:
             # A job that gets no file changes nothing, so a new one may be opened, ever more slowly.
-            raise Transient(lost.text, code=lost.code, vendor_text=lost.vendor_text, status=lost.status) from None
+            raise lost.as_transient() from None
         except Permanent as refused:
             if refused.code == "xandr_limit":
                 raise self._queue.is_full(refused.vendor_text) from None
