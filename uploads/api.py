@@ -14,7 +14,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audsync_web.api.errors import ApiError, Conflict
+from audsync_web.api.errors import ApiError
 from audsync_web.api.idempotency import HEADER as KEY_HEADER
 from audsync_web.api.paging import whole_number
 from audsync_web.api.schema import ErrorSerializer
@@ -27,7 +27,8 @@ from segments.models import Segment
 
 from .api_heard import answer_and_listen
 from .api_options import UPLOAD_HEADERS, UPLOAD_PARAMETERS
-from .api_receive import CSV_TYPE, end_is_uncertain, receive_upload, refusal_error
+from .api_receive import CSV_TYPE, end_is_uncertain, receive_upload
+from .api_refusals import as_refusal
 from .api_shapes import (
     ActiveMembershipSerializer,
     NewUploadSerializer,
@@ -38,11 +39,10 @@ from .api_shapes import (
     with_deliveries,
 )
 from .bodies import RequestBody
-from .engine.refusal import FileRefused
 from .models import Upload
 from .rejected import COLUMNS, rejected_rows, rejections_audit
 from .reports import vendor_report_audit, vendor_report_blocks
-from .services import UploadConflict, upload_cancel, upload_retry
+from .services import upload_cancel, upload_retry
 
 LONGEST_LIST = 1000
 CONFLICT = OpenApiResponse(ErrorSerializer, "Its present state does not allow that.")
@@ -52,12 +52,8 @@ class UploadApi(ApiView):
     """What the views of uploads share."""
 
     def handle_exception(self, exc: Exception) -> Any:
-        """As every view; a conflict is 409, a refused file 400 or 413."""
-        if isinstance(exc, UploadConflict):
-            exc = Conflict(str(exc))
-        elif isinstance(exc, FileRefused):
-            exc = refusal_error(exc)
-        return super().handle_exception(exc)
+        """As every view; what was refused of an upload has its code."""
+        return super().handle_exception(as_refusal(exc) or exc)
 
     def segment(self, segment_id: int) -> Segment:
         """One segment of the company, else 404."""

@@ -27,7 +27,7 @@ from segments.models import Segment
 from . import files
 from .api import StreamingApi
 from .api_options import UPLOAD_PARAMETERS, read_check_options, read_md5, read_mode
-from .api_receive import CSV_TYPE, answer_once, file_blocks, require_body, require_csv
+from .api_receive import CSV_TYPE, answer_again, answer_once, file_blocks, require_body, require_csv
 from .bodies import RequestBody
 from .engine.checking import Checker
 from .models import Mode, Upload
@@ -116,9 +116,7 @@ class PreflightView(StreamingApi):
         held = begin(self.actor, request._request)
         body.alive = held.keep_alive
         if held.is_known:
-            for _ in body.blocks():
-                continue
-            return held.answer_again(body.sha256)
+            return answer_again(held, body)
 
         def work() -> Response:
             load, counted = self._load_of_json(segment, body) if is_json else _load_of_file(request, body)
@@ -133,7 +131,7 @@ class PreflightView(StreamingApi):
             upload = get_visible_or_404(rows, self.company, pk=_uuid(given["uploadId"]))
             return load_of_upload(upload), (upload.records, upload.rejected)
         kind, members = given.get("kind", "provider_id"), given.get("members")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise ValidationError({"kind": f"must be one of {', '.join(KINDS)}"})
         if not isinstance(members, int) or isinstance(members, bool) or not 0 <= members <= MOST_MEMBERS:
             raise ValidationError({"members": "must be a whole number; or give uploadId"})

@@ -8,12 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from audsync_web.api.errors import ApiError
+from audsync_web.api.errors import ApiError, error_text
 from audsync_web.api.idempotency import Idempotent, begin
 from audsync_web.people.actors import Actor
 from segments.models import Segment
@@ -21,25 +21,17 @@ from segments.models import Segment
 from . import files
 from .api_heard import hold_back
 from .api_options import MD5_HEADER, read_check_options, read_md5, read_mode, read_share
+from .api_refusals import as_refusal
 from .api_shapes import new_upload_shape, with_deliveries
-from .bodies import BodyCut, NoLength, RequestBody
+from .bodies import NoLength, RequestBody
 from .engine.checking import CheckOptions
-from .engine.refusal import TOO_LARGE, FileRefused
+from .engine.refusal import TOO_LARGE
 from .models import Upload
 from .receiving import receive, unpacked
 from .rules import destinations_for_upload, require_taker
 from .services import UploadWish, options_to_store, require_quota, require_uploadable, upload_accept, upload_folder
 
 CSV_TYPE = "text/csv"
-STATUS_INSUFFICIENT_STORAGE = 507
-
-
-def refusal_error(refusal: FileRefused) -> ApiError:
-    """The answer to a refused file: 413 when it is too large, else 400."""
-    too_large = refusal.code == "too_large"
-    return ApiError(
-        status.HTTP_413_REQUEST_ENTITY_TOO_LARGE if too_large else status.HTTP_400_BAD_REQUEST, refusal.message
-    )
 
 
 def require_csv(request: HttpRequest) -> None:
@@ -85,7 +77,7 @@ def receive_upload(request: Request, body: RequestBody, actor: Actor, segment: S
     held = begin(actor, raw)
     body.alive = held.keep_alive
     if held.is_known:
-        return _answer_again(held, body)
+        return answer_again(held, body)
     return answer_once(held, body, lambda: _take(raw, actor, segment, body, wish, options))
 
 
@@ -99,13 +91,10 @@ def _wish(request: Request) -> tuple[UploadWish, CheckOptions]:
     return wish, options
 
 
-def _answer_again(held: Idempotent, body: RequestBody) -> Any:
-    """The first answer again. A body that is too long to be read to its end cannot be compared."""
-    try:
-        for _ in body.blocks():
-            continue
-    except BodyCut:
-        raise cut_error() from None
+def answer_again(held: Idempotent, body: RequestBody) -> HttpResponse:
+    """The first answer again, once the body was read to its end and compared. Raises `BodyCut`."""
+    for _ in body.blocks():
+        continue
     return held.answer_again(body.sha256)
 
 
@@ -113,41 +102,20 @@ def answer_once(held: Idempotent, body: RequestBody, work: Callable[[], Response
     """Do the work and keep its answer under the key, a refusal too when the body was seen whole."""
     try:
         answer = work()
-    except (FileRefused, files.StorageFull, BodyCut, ApiError) as error:
-        return _answer_refused(held, body, error)
-    except BaseException:
-        held.abandon()
-        raise
+    except BaseException as error:
+        refusal = as_refusal(error) if isinstance(error, Exception) else None
+        # An answer is kept only for a body that was seen whole: another one could not be told from it.
+        if refusal is None or not body.drain():
+            held.abandon()
+            raise
+        answer = Response({"error": error_text(refusal)}, status=refusal.status_code)
     return _kept(held, body, answer)
-
-
-def _answer_refused(held: Idempotent, body: RequestBody, error: Exception) -> Response:
-    read_whole = body.drain()
-    refusal = _as_api_error(error)
-    # An answer is kept only for a body that was seen whole: another one could not be told from it.
-    if not read_whole:
-        held.abandon()
-        raise refusal
-    return _kept(held, body, Response({"error": str(refusal.detail)}, status=refusal.status_code))
-
-
-def _as_api_error(error: Exception) -> ApiError:
-    if isinstance(error, FileRefused):
-        return refusal_error(error)
-    if isinstance(error, files.StorageFull):
-        return ApiError(STATUS_INSUFFICIENT_STORAGE, error.text)
-    return error if isinstance(error, ApiError) else cut_error()
 
 
 def end_is_uncertain(raw: HttpRequest, body: RequestBody) -> bool:
     """Whether a body that was cut off could not be told from a whole one: neither length nor MD5 came along."""
     packed = _packing(raw) == "gzip"
     return body.length is None and MD5_HEADER not in raw.headers and not packed
-
-
-def cut_error() -> ApiError:
-    """The answer to a body that ended early; mostly nobody hears it."""
-    return ApiError(status.HTTP_400_BAD_REQUEST, "The body ended before its announced length. Nothing was kept.")
 
 
 def _kept(held: Idempotent, body: RequestBody, answer: Response) -> Response:

@@ -34,11 +34,10 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.middleware import place
 from audsync_web.people.models import User
 
-from . import files
 from .api import StreamingApi
 from .api_options import read_check_options, read_mode, read_share
-from .api_receive import STATUS_INSUFFICIENT_STORAGE, answer_once, cut_error
-from .bodies import BodyCut, RequestBody
+from .api_receive import answer_again, answer_once
+from .bodies import RequestBody
 from .engine.checking import CheckOptions
 from .engine.refusal import TOO_LARGE
 from .models_partials import PartialUpload
@@ -82,6 +81,9 @@ def read_metadata(header: str) -> dict[str, str]:
             found[name] = base64.b64decode(value.strip(), validate=True).decode()
         except (binascii.Error, ValueError):
             raise ValidationError({"Upload-Metadata": "must hold base64 of UTF-8 texts"}) from None
+        if "\0" in found[name]:
+            # PostgreSQL stores none.
+            raise ValidationError({"Upload-Metadata": f"must hold no null character; {name} has one"})
     if len(header) > LONGEST_METADATA:
         raise ValidationError({"Upload-Metadata": f"must have at most {LONGEST_METADATA} characters"})
     return found
@@ -164,18 +166,6 @@ class TusApi(StreamingApi):
         final.headers["Tus-Resumable"] = VERSION
         return final
 
-    def handle_exception(self, exc: Exception) -> Any:
-        """As every streaming view; offsets that do not fit are 409."""
-        if isinstance(exc, OffsetConflict):
-            exc = Conflict(str(exc))
-        elif isinstance(exc, TooManyBytes):
-            exc = ApiError(status.HTTP_400_BAD_REQUEST, "More bytes were sent than announced.")
-        elif isinstance(exc, files.StorageFull):
-            exc = ApiError(STATUS_INSUFFICIENT_STORAGE, exc.text)
-        elif isinstance(exc, BodyCut):
-            exc = cut_error()
-        return super().handle_exception(exc)
-
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         """What this server can do."""
         headers = {
@@ -240,9 +230,7 @@ class TusCreateView(TusApi):
         held = begin(self.actor, request._request)
         body.alive = held.keep_alive
         if held.is_known:
-            for _ in body.blocks():
-                continue
-            return held.answer_again(body.sha256)
+            return answer_again(held, body)
 
         def create() -> Response:
             partial = partial_create(actor=self.actor, segment=segment, length=length, metadata=metadata)

@@ -38,19 +38,20 @@ class Conflict(ApiError):
 
 def exception_handler(exception: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's hook: the answer to an exception of a view; None lets an unknown one become a 500."""
-    known = _as_api_exception(exception)
+    known = as_api_exception(exception)
     if known is None:
         return None
     response = rest_handler(known, context)
     if response is None:
         return None
-    response.data = {"error": _text(known)}
+    response.data = {"error": error_text(known)}
     for name, value in getattr(known, "headers", {}).items():
         response.headers[name] = value
     return response
 
 
-def _as_api_exception(exception: Exception) -> APIException | None:
+def as_api_exception(exception: Exception) -> APIException | None:
+    """What is known of an exception, as one that has a code; None for a fault of ours."""
     if isinstance(exception, APIException):
         return exception
     if isinstance(exception, NotAllowed):
@@ -64,7 +65,8 @@ def _as_api_exception(exception: Exception) -> APIException | None:
     return ApiError(status.HTTP_507_INSUFFICIENT_STORAGE, DISK_IS_FULL) if is_no_room(exception) else None
 
 
-def _text(exception: APIException) -> str:
+def error_text(exception: APIException) -> str:
+    """What the answer says."""
     if isinstance(exception, NotAuthenticated):
         return "A bearer token is needed. POST /api/public/v3/login gives one."
     return error_line(exception.detail)

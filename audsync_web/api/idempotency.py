@@ -40,7 +40,7 @@ KEPT_FOR = timedelta(hours=24)
 SILENT_FOR = timedelta(minutes=10)
 ALIVE_EVERY = 30.0
 NOT_KEPT = frozenset({401, 413, 429})
-KEPT_HEADERS = ("Content-Type", "Location", "Link", "Tus-Resumable", "Upload-Offset", "Upload-Expires")
+KEPT_HEADERS = ("Content-Type", "Location", "Link", "Tus-Resumable", "Upload-Offset", "Upload-Expires", "Upload-Id")
 
 
 class Idempotent:

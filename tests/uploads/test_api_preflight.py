@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import Any
 
@@ -107,12 +108,31 @@ def test_an_account_that_does_not_work_is_red_and_a_pause_is_amber(
         {"members": "many"},
         {},
         {"kind": "shoe", "members": 1},
+        {"kind": ["email"], "members": 1},
         {"uploadId": "x"},
         {"members": 1, "mode": "x"},
     ],
 )
 def test_a_wrong_question_is_400(api: Client, segment: dict[str, Any], body: Any) -> None:
     assert ask(api, segment, body).status_code == 400
+
+
+def test_a_refused_question_keeps_its_key(api: Client, segment: dict[str, Any]) -> None:
+    path, key = f"{BASE}/segment/{segment['id']}/membership/preflight", {"Idempotency-Key": "one"}
+    first = api.post(path, {"members": -1}, content_type="application/json", headers=key)
+    again = api.post(path, {"members": -1}, content_type="application/json", headers=key)
+    assert (again.status_code, again.content) == (400, first.content)
+    assert api.post(path, {"members": 1}, content_type="application/json", headers=key).status_code == 422
+
+
+def test_a_repeated_question_that_is_cut_off_is_400(api: Client, segment: dict[str, Any]) -> None:
+    path, body = f"{BASE}/segment/{segment['id']}/membership/preflight", b'{"members": 5}'
+    sent: dict[str, Any] = {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
+    sent["HTTP_IDEMPOTENCY_KEY"] = "one"
+    assert api.generic("POST", path, body, **sent).status_code == 200
+    cut = api.generic("POST", path, b"", **(sent | {"wsgi.input": io.BytesIO(body[:6])}))
+    assert cut.status_code == 400
+    assert set(cut.json()) == {"error"}
 
 
 def test_a_vendor_that_does_not_answer_is_amber(api: Client, segment: dict[str, Any], box: Sandbox) -> None:

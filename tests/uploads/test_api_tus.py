@@ -257,6 +257,13 @@ def test_an_option_that_nobody_knows_is_refused_by_name(
     assert not PartialUpload.objects.exists()
 
 
+def test_a_note_that_no_database_can_store_is_refused_by_name(api: Client, segment: dict[str, Any]) -> None:
+    answer = create(api, segment, 10, Upload_Metadata=metadata(relativePath="a\0b"))
+    assert answer.status_code == 400
+    assert "relativePath" in answer.json()["error"]
+    assert not PartialUpload.objects.exists()
+
+
 @pytest.mark.parametrize("concat", ["partial", "final;/a /b"])
 def test_a_part_of_a_file_is_never_taken_for_the_whole_list(api: Client, segment: dict[str, Any], concat: str) -> None:
     answer = create(api, segment, len(MEMBERS), MEMBERS, Upload_Concat=concat)
@@ -330,7 +337,7 @@ def test_the_same_creation_again_with_its_key_makes_one_upload(api: Client, segm
     first = create(api, segment, len(MEMBERS), MEMBERS, Idempotency_Key="once")
     again = create(api, segment, len(MEMBERS), MEMBERS, Idempotency_Key="once")
     assert first.headers["Location"] == again.headers["Location"]
-    assert Upload.objects.count() == 1
+    assert again.headers["Upload-Id"] == first.headers["Upload-Id"] == str(Upload.objects.get().pk)
 
 
 def test_pieces_are_objects_of_their_own_where_storage_is_remote(

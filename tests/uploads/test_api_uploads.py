@@ -385,6 +385,17 @@ def test_the_first_answer_comes_again_when_the_segment_was_archived_since(api: C
     assert upload(api, segment, csv_of("a1")).status_code == 409
 
 
+def test_a_conflict_is_kept_as_any_refusal_is(api: Client, segment: dict[str, Any]) -> None:
+    path, key = f"{BASE}/segment/{segment['id']}", {"Idempotency-Key": "one"}
+    api.patch(path, {"status": "archived"}, content_type="application/json")
+    first = upload(api, segment, csv_of("a1"), headers=key)
+    assert first.status_code == 409
+    api.patch(path, {"status": "created"}, content_type="application/json")
+    again = upload(api, segment, csv_of("a1"), headers=key)
+    assert (again.status_code, again.content) == (409, first.content)
+    assert upload(api, segment, csv_of("a1")).status_code == 201
+
+
 def test_keys_of_different_people_do_not_meet(api: Client, marketer_api: Client, segment: dict[str, Any]) -> None:
     key = {"Idempotency-Key": "shared"}
     first, second = (upload(client, segment, csv_of("a1"), headers=key).json() for client in (api, marketer_api))
