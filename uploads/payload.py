@@ -6,11 +6,13 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from django.conf import settings
+from django.utils import timezone
 
 from audsync_web.vendors.connectors.base import Connector
 from audsync_web.vendors.connectors.errors import Permanent
@@ -61,16 +63,26 @@ class Payload:
 
 
 def make_payload(delivery: Delivery, destination: Destination, part: Part, connector: Connector) -> Payload:
-    """Make a single part's bytes; see `PartMaker.make`."""
-    with PartMaker(delivery, destination, connector) as maker:
+    """Make the bytes of a part that was sent again, as they were then; see `PartMaker.make`."""
+    with PartMaker(delivery, destination, connector, part.sent_at) as maker:
         return maker.make(part)
 
 
 class PartMaker:
-    """Makes the bytes of a delivery's parts, its change file at hand. Use it as a context."""
+    """Makes the bytes of a delivery's parts, its change file at hand. Use it as a context.
 
-    def __init__(self, delivery: Delivery, destination: Destination, connector: Connector) -> None:
-        context = context_of(delivery, destination)
+    `written_at` is now, or when a part that is made again was written: its lines may depend on that.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        destination: Destination,
+        connector: Connector,
+        written_at: datetime | None = None,
+    ) -> None:
+        self.written_at = written_at or timezone.now()
+        context = replace(context_of(delivery, destination), written_at=self.written_at)
         self._delivery = delivery
         self._label = connector.label
         self._form = connector.line_format(context)

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -83,7 +83,7 @@ def _send_row(run: Run, parts: deque[Part]) -> None:
         while parts:
             part = parts.popleft()
             # Made whole before the vendor hears of it: an upload address may live for minutes only.
-            _send(run, part, maker.make(part))
+            _send(run, part, maker.make(part), maker.written_at)
             if part.status not in PART_ENDED or not run.goes_on or time.monotonic() > until:
                 return
 
@@ -126,9 +126,10 @@ def _is_unsettled(part: Part) -> bool:
     return part.status == PartStatus.SUBMITTED or part.intent is not None
 
 
-def _send(run: Run, part: Part, payload: Payload) -> None:
+def _send(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
     now = timezone.now()
-    part.status, part.sent_at, part.quota_scope = PartStatus.SENDING, now, run.connector.quota_scope
+    # Kept as the moment of the send, so that the same bytes can be made again while its outcome is not known.
+    part.status, part.sent_at, part.quota_scope = PartStatus.SENDING, written_at, run.connector.quota_scope
     part.lines, part.wire_bytes, part.md5 = payload.lines, payload.bytes, payload.md5
     part.intent = {"step": "send", "at": now.isoformat(), "detail": {}}
     write_part(run.lease, part, ["status", "sent_at", "quota_scope", "lines", "wire_bytes", "md5", "intent"])

@@ -20,9 +20,12 @@ from audsync_web.vendors.connectors.mediarithmics.executions import Sent, error_
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
-def delivery(kind: str = "email_sha256", lives: timedelta | None = timedelta(days=30)) -> DeliveryContext:
+def delivery(
+    kind: str = "email_sha256", lives: timedelta | None = timedelta(days=30), late: timedelta = timedelta(0)
+) -> DeliveryContext:
     segment = SegmentRef("90211", "aud_k7q2_11107", "Lapsed buyers", 30, True, NOW)
-    return DeliveryContext("key", 1, segment, kind, "replace", NOW, None if lives is None else NOW + lives)
+    ends_at = None if lives is None else NOW + lives
+    return DeliveryContext("key", 1, segment, kind, "replace", NOW, ends_at, written_at=NOW + late)
 
 
 def line(shape: LineFormat, op: Op, value: str) -> str:
@@ -32,7 +35,7 @@ def line(shape: LineFormat, op: Op, value: str) -> str:
 
 
 def test_the_specs_examples_come_out_byte_for_byte():
-    shape = CommandFormat(delivery("user_account_id"), "1042", never_expires=False, now=NOW).ndjson()
+    shape = CommandFormat(delivery("user_account_id"), "1042", never_expires=False).ndjson()
     assert line(shape, Op.ADD, "crm-77") == (
         '{"operation":"UPDATE","compartment_id":"1042","user_account_id":"crm-77",'
         '"segment_id":"90211","expiration_duration":43200}'
@@ -50,14 +53,14 @@ def test_the_specs_examples_come_out_byte_for_byte():
     [("email_sha256", "email_hash"), ("email_md5", "email_hash"), ("user_agent_id", "user_agent_id")],
 )
 def test_a_line_names_one_kind_of_identifier_and_no_compartment(kind: str, field: str):
-    shape = CommandFormat(delivery(kind), "1042", never_expires=False, now=NOW).ndjson()
+    shape = CommandFormat(delivery(kind), "1042", never_expires=False).ndjson()
     command = json.loads(line(shape, Op.ADD, "x"))
     assert list(command) == ["operation", field, "segment_id", "expiration_duration"]
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1))
 def test_whatever_an_identifier_holds_it_is_one_line_and_comes_back_the_same(value: str):
-    shape = CommandFormat(delivery("user_account_id"), '10"42', never_expires=False, now=NOW).ndjson()
+    shape = CommandFormat(delivery("user_account_id"), '10"42', never_expires=False).ndjson()
     text = line(shape, Op.ADD, value)
     assert "\n" not in text
     command = json.loads(text)
@@ -75,13 +78,13 @@ def test_whatever_an_identifier_holds_it_is_one_line_and_comes_back_the_same(val
     ],
 )
 def test_a_lifetime_is_whole_minutes_and_never_nought(lives: timedelta, minutes: int):
-    assert minutes_to_live(delivery(lives=lives), NOW, never_expires=False) == minutes
+    assert minutes_to_live(delivery(lives=lives), never_expires=False) == minutes
 
 
 @pytest.mark.parametrize("lives", [None, timedelta(0), timedelta(days=-1), timedelta(days=3650, seconds=1)])
 def test_a_lifetime_that_has_run_out_or_is_over_ten_years_is_never_written(lives: timedelta | None):
     with pytest.raises(Permanent):
-        CommandFormat(delivery(lives=lives), "", never_expires=False, now=NOW).ndjson().wrap(Op.ADD, 0)
+        CommandFormat(delivery(lives=lives), "", never_expires=False).ndjson().wrap(Op.ADD, 0)
 
 
 @pytest.mark.parametrize(
@@ -94,26 +97,26 @@ def test_a_lifetime_that_has_run_out_or_is_over_ten_years_is_never_written(lives
     ],
 )
 def test_a_file_that_was_held_up_says_how_long_is_left(late: timedelta, minutes: int):
-    assert minutes_to_live(delivery(lives=timedelta(days=2)), NOW + late, never_expires=False) == minutes
+    assert minutes_to_live(delivery(lives=timedelta(days=2), late=late), never_expires=False) == minutes
 
 
 def test_a_file_held_up_for_the_whole_lifetime_is_not_written():
     with pytest.raises(Permanent, match="run out"):
-        minutes_to_live(delivery(lives=timedelta(days=2)), NOW + timedelta(days=2), never_expires=False)
+        minutes_to_live(delivery(lives=timedelta(days=2), late=timedelta(days=2)), never_expires=False)
 
 
 def test_nought_is_written_for_additions_only_where_members_never_leave():
-    shape = CommandFormat(delivery(lives=None), "", never_expires=True, now=NOW).ndjson()
+    shape = CommandFormat(delivery(lives=None), "", never_expires=True).ndjson()
     assert json.loads(line(shape, Op.ADD, "x"))["expiration_duration"] == 0
 
 
 def test_removals_need_no_lifetime():
-    shape = CommandFormat(delivery(lives=None), "", never_expires=False, now=NOW).ndjson()
+    shape = CommandFormat(delivery(lives=None), "", never_expires=False).ndjson()
     assert json.loads(line(shape, Op.REMOVE, "x"))["expiration_duration"] == 0
 
 
 def test_csv_has_a_header_in_lower_case_and_quotes_the_identifier():
-    shape = CommandFormat(delivery("user_account_id"), "1042", never_expires=False, now=NOW).csv()
+    shape = CommandFormat(delivery("user_account_id"), "1042", never_expires=False).csv()
     assert shape.opening == b"operation,compartment_id,user_account_id,segment_id,expiration_duration\n"
     assert line(shape, Op.ADD, "crm, 77") == 'UPDATE,1042,"crm, 77",90211,43200'
 

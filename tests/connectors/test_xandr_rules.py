@@ -53,6 +53,31 @@ def test_the_default_profile_writes_the_blocks_of_the_reference_configuration():
 
 
 @pytest.mark.parametrize(
+    ("late", "minutes"),
+    [
+        (timedelta(minutes=59), 43_200),
+        (timedelta(days=10, seconds=30), 28_800),
+        (timedelta(days=29, hours=23, minutes=59, seconds=30), 1),
+    ],
+)
+def test_a_file_that_was_held_up_says_how_long_is_left_and_from_when(late: timedelta, minutes: int):
+    made = connector(segmentFields=["SEG_ID", "EXPIRATION", "TIMESTAMP"])
+    delivery = delivery_context(SEGMENT, "xandr_id", MovableClock(NOW), days=30)
+    written_at = NOW + late
+    shape = made.line_format(replace(delivery, written_at=written_at))
+    since = int((written_at if late > timedelta(hours=1) else NOW).timestamp())
+    assert shape.wrap(Op.ADD, 0).suffix == f";4410021:{minutes}:{since}".encode()
+
+
+def test_a_file_held_up_for_the_whole_lifetime_adds_nobody_and_still_removes():
+    delivery = delivery_context(SEGMENT, "xandr_id", MovableClock(NOW), days=30)
+    shape = connector().line_format(replace(delivery, written_at=NOW + timedelta(days=30)))
+    with pytest.raises(Permanent, match="run out"):
+        shape.wrap(Op.ADD, 0)
+    assert shape.wrap(Op.REMOVE, 0).suffix == b";4410021:-1:0"
+
+
+@pytest.mark.parametrize(
     ("kind", "code"),
     [
         ("idfa", "^3"),
@@ -90,19 +115,21 @@ def test_a_code_that_would_break_a_line_is_refused(code: str):
 @pytest.mark.parametrize(
     ("left", "minutes"),
     [
-        (None, "259200"),
         (timedelta(days=180), "259200"),
         (timedelta(days=365), "259200"),
         (timedelta(days=1), "1440"),
         (timedelta(minutes=10, seconds=1), "11"),
         (timedelta(seconds=20), "1"),
-        (timedelta(0), "1"),
-        (timedelta(days=-1), "1"),
     ],
 )
-def test_expiration_is_never_zero_and_never_over_half_a_year(left: timedelta | None, minutes: str):
-    days = None if left is None else left / timedelta(days=1)
-    assert tails(connector(), days=days)[0] == f";4410021:{minutes}:0"
+def test_expiration_is_never_zero_and_never_over_half_a_year(left: timedelta, minutes: str):
+    assert tails(connector(), days=left / timedelta(days=1))[0] == f";4410021:{minutes}:0"
+
+
+@pytest.mark.parametrize("days", [None, 0, -1])
+def test_a_lifetime_that_has_run_out_or_is_not_known_is_never_written(days: int | None):
+    with pytest.raises(Permanent, match="run out"):
+        tails(connector(), days=days)
 
 
 def test_files_are_gzip_in_latin_1_with_line_feeds_and_within_half_a_gigabyte():

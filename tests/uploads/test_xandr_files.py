@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +15,14 @@ from audsync_web.jobs.kinds import all_kinds
 from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import Actor
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination, Segment
 from segments.services import segment_create, segment_publish
 from tests.api_world import upload
 from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.models import Delivery, Part, PartStatus
+from uploads.payload import make_payload
 from uploads.run import part_holder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,3 +139,48 @@ def test_a_delivery_that_has_ended_does_not_say_what_it_waited_for(box: Sandbox,
     Delivery.objects.update(details="Waiting for the vendor's request pace.")
     run_until_quiet(wait=5)
     assert Delivery.objects.values_list("status", "details").get() == ("completed", "")
+
+
+def test_a_file_that_was_held_until_publish_says_how_long_is_left(box: Sandbox, actor: Actor, api: Client) -> None:
+    connect(box, actor, "xandr", minSecondsBetweenUploads=0, newSegmentWaitMinutes=0, identifier="xandr_id")
+    box.context.faults.set("xandr.propagation_seconds", "0")
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet(wait=2)
+    upload(api, segment, "provider_id\n7314159265358979323\n")
+    run_until_quiet(wait=2)
+    held = Delivery.objects.get()
+    assert held.status == "staged"
+    assert held.planned_at
+    assert held.ends_at
+    lain = timedelta(days=10)
+    Delivery.objects.update(planned_at=held.planned_at - lain, ends_at=held.ends_at - lain)
+    box.context.faults.set("xandr.drop_after_upload", "1x")
+    segment_publish(actor=actor, segment=segment)
+    run_until_quiet(wait=20)
+    assert Delivery.objects.get().status == "completed"
+    stored = box.vendors["xandr"].world.segments[int(Destination.objects.get().remote_id)].members
+    ((_, ends),) = stored.values()
+    left = timedelta(seconds=ends - box.context.clock.now().timestamp())
+    assert timedelta(days=29, hours=23) < left < timedelta(days=30, minutes=5)
+
+
+def test_a_part_is_made_again_as_it_was_sent(box: Sandbox, actor: Actor, api: Client) -> None:
+    segment = live_segment(box, actor, identifier="xandr_id")
+    box.context.faults.set("xandr.drop_after_upload", "1x")
+    upload(api, segment, "provider_id\n7314159265358979323\n")
+    part = first_part(intent__step="upload")
+    delivery = part.delivery
+    assert delivery.planned_at
+    assert delivery.ends_at
+    assert part.sent_at
+    lain = timedelta(days=3, seconds=7)
+    Delivery.objects.update(planned_at=delivery.planned_at - lain, ends_at=delivery.ends_at - lain)
+    Part.objects.update(sent_at=part.sent_at - timedelta(hours=30))
+    delivery, part = Delivery.objects.get(), Part.objects.get()
+    assert delivery.ends_at
+    assert part.sent_at
+    with connector_for(delivery.destination.vendor_account) as connector:
+        made = make_payload(delivery, delivery.destination, part, connector)
+    left = -((part.sent_at - delivery.ends_at) // timedelta(minutes=1))
+    with made.open() as stream:
+        assert f":{left}:" in gzip.decompress(stream.read()).decode()

@@ -194,7 +194,7 @@ class Connector(ABC):
         raise NotSupported(f"{self.label} holds no members.")
 
     def line_format(self, delivery: DeliveryContext) -> LineFormat:
-        """How its parts look on the wire."""
+        """How its parts look on the wire, as they were written at `delivery.written_at`."""
         raise NotSupported(f"{self.label} holds no members.")
 
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:

@@ -117,7 +117,7 @@ class SegmentRef:
 
 @dataclass(frozen=True)
 class DeliveryContext:
-    """One delivery as a connector sees it. `planned_at` is fixed at planning: parts re-make identically."""
+    """One delivery as a connector sees it. What its lines depend on is fixed, so that parts re-make identically."""
 
     key: str
     number: int
@@ -131,6 +131,8 @@ class DeliveryContext:
     """Remote ids of the account's other destinations, in the order of the `held_by` bits; empty where one is gone."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """What `Journal.settle(delivery=…)` stored for this delivery."""
+    written_at: datetime | None = None
+    """When the part whose lines are wanted was last written to be sent; None where no part is at hand."""
 
 
 @dataclass(frozen=True)

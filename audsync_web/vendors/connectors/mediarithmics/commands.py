@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from audsync_web.vendors.connectors.base import DeliveryContext
 from audsync_web.vendors.connectors.errors import Permanent
 from audsync_web.vendors.connectors.formats import LineFormat, Op, Wrap
+from audsync_web.vendors.connectors.lifetimes import minutes_left
 
 LONGEST_MINUTES = 5_256_000
 """M-U17: ten years."""
@@ -31,26 +31,14 @@ MIME_TYPE = {NDJSON: "APPLICATION_X_NDJSON", CSV: "TEXT_CSV"}
 """One meaning, two enumerations: media type of an execution, `mime_type` of its import. They must agree (M-U10)."""
 
 
-SAME_LIFETIME = timedelta(hours=1)
-"""The files that a delivery writes within so long of its planning say the same lifetime."""
-
-
-def minutes_to_live(delivery: DeliveryContext, now: datetime, *, never_expires: bool) -> int:
-    """Minutes for an UPDATE line that is written `now`: one that was held up says how long is left (section 5, rule 5).
-
-    Rounded up and at least 1, because 0 means for ever (rules 6 and 8).
-    """
+def minutes_to_live(delivery: DeliveryContext, *, never_expires: bool) -> int:
+    """Minutes for an UPDATE line: of a file that was held up, how long is left (section 5, rules 5, 6 and 8)."""
     if never_expires:
         return NEVER
-    since = now if now - delivery.planned_at > SAME_LIFETIME else delivery.planned_at
-    if delivery.ends_at is None or delivery.ends_at <= since:
-        raise Permanent(
-            "The members' time has run out, or is not known.", code="no_lifetime", next_step="Upload the file again."
-        )
-    minutes = -((since - delivery.ends_at) // timedelta(minutes=1))
+    minutes = minutes_left(delivery)
     if minutes > LONGEST_MINUTES:
         raise Permanent("Members may stay for ten years at most.", code="lifetime_too_long")
-    return max(1, minutes)
+    return minutes
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,6 @@ class CommandFormat:
     delivery: DeliveryContext
     compartment_id: str
     never_expires: bool
-    now: datetime
 
     def _fields(self, op: Op) -> dict[str, str | int]:
         """A command in the order of its fields, its identifier empty. The segment is named by its id only (M-U14)."""
@@ -75,7 +62,7 @@ class CommandFormat:
         }
 
     def _minutes(self, op: Op) -> int:
-        return NEVER if op is Op.REMOVE else minutes_to_live(self.delivery, self.now, never_expires=self.never_expires)
+        return NEVER if op is Op.REMOVE else minutes_to_live(self.delivery, never_expires=self.never_expires)
 
     def ndjson(self) -> LineFormat:
         """Compact JSON, one object a line, a final line feed, no byte-order mark (section 8)."""

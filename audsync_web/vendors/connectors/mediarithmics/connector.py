@@ -199,8 +199,7 @@ class MediarithmicsConnector(Connector):
     def line_format(self, delivery: DeliveryContext) -> LineFormat:
         """NDJSON; CSV only behind its switch."""
         settings = self.config.settings
-        now = self.services.clock.now()
-        shape = CommandFormat(delivery, settings["compartmentId"] or "", settings["neverExpires"], now)
+        shape = CommandFormat(delivery, settings["compartmentId"] or "", settings["neverExpires"])
         return shape.csv() if settings["experimentalCsv"] else shape.ndjson()
 
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:

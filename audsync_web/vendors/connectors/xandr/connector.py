@@ -49,10 +49,11 @@ from audsync_web.vendors.connectors.errors import (
 from audsync_web.vendors.connectors.fields import AccountConfig, Field
 from audsync_web.vendors.connectors.formats import Encoding, LineFormat, Op, PartRules, Wrap
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
+from audsync_web.vendors.connectors.lifetimes import counted_from, minutes_left
 
 from .api import XandrApi, moment, word
 from .jobs import PHASES, Job, forward, history_entry, jobs_of, phase_of, state_of
-from .layout import LONGEST_MINUTES, RULES, TYPE_CODES, UNCONFIRMED_TYPES, Layout, require_layout
+from .layout import LONGEST_MINUTES, REMOVED, RULES, TYPE_CODES, UNCONFIRMED_TYPES, Layout, require_layout
 from .queue import UploadQueue
 from .segments import Segments, no_older_than, remote_segment, require_writable
 from .settings import CONSOLE_HOST, FIELDS, IMPBUS_HOST
@@ -221,11 +222,11 @@ class XandrConnector(Connector):
         """One user and one segment a line, gzip, Latin-1, LF."""
         require_writable(delivery.segment.remote_id)
         target = self._layout.target(delivery.segment)
-        minutes, starts = _minutes(delivery), int(delivery.planned_at.timestamp())
-        type_code = TYPE_CODES[delivery.identifier]
+        starts, type_code = int(counted_from(delivery).timestamp()), TYPE_CODES[delivery.identifier]
 
         def wrap(op: Op, held_by: int) -> Wrap:
-            return Wrap(b"", self._layout.tail(op, target, minutes, starts, type_code))
+            minutes = REMOVED if op is Op.REMOVE else min(minutes_left(delivery), LONGEST_MINUTES)
+            return Wrap(b"", self._layout.tail(target, minutes, starts, type_code))
 
         return LineFormat(wrap, encoding=self.identifier_encoding, gzip=True, content_type="application/octet-stream")
 
@@ -423,11 +424,3 @@ class XandrConnector(Connector):
                 if entry.job_id not in before and (segment is None or entry.segment_id == segment.remote_id):
                     yield entry
             before = frozenset(str(job["job_id"]) for job in page)
-
-
-def _minutes(delivery: DeliveryContext) -> int:
-    """EXPIRATION of an added member, rounded up and never 0, which would mean 180 days (section 7.3)."""
-    if delivery.ends_at is None:
-        return LONGEST_MINUTES
-    left = (delivery.ends_at - delivery.planned_at) / timedelta(minutes=1)
-    return max(1, min(math.ceil(left), LONGEST_MINUTES))

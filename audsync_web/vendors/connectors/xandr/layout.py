@@ -12,7 +12,6 @@ from typing import Any
 from audsync_web.vendors.connectors.base import SegmentRef
 from audsync_web.vendors.connectors.errors import InvalidConfiguration, Permanent
 from audsync_web.vendors.connectors.fields import AccountConfig, Field
-from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.identifiers import KINDS, IdentifierRule
 
 TYPE_CODES: Mapping[str, str] = {
@@ -38,6 +37,8 @@ WORDS = {"tab": "\t", "space": " "}
 FORBIDDEN = "[](){}$\\/|?*+-"
 LONGEST_MINUTES = 259_200
 """180 days: the longest that a member stays."""
+REMOVED = -1
+"""`EXPIRATION` of a removal, in a block like any other: how blocks after SEPARATOR4 look is not confirmed."""
 
 
 def _not_all_zero(pattern_groups: tuple[int, ...]) -> str:
@@ -145,16 +146,13 @@ class Layout:
             )
         return code
 
-    def tail(self, op: Op, target: str, minutes: int, starts: int, type_code: str) -> bytes:
-        """What stands after a user id on its line: one whole segment block, then the identifier type.
-
-        A removal is `EXPIRATION` −1 in a block like any other: how blocks after SEPARATOR4 look is not confirmed.
-        """
+    def tail(self, target: str, minutes: int, starts: int, type_code: str) -> bytes:
+        """What stands after a user id on its line: one whole segment block, then the identifier type."""
         values = {
             "SEG_ID": target,
             "SEG_CODE": target,
             "MEMBER_ID": str(self.member_id),
-            "EXPIRATION": "-1" if op is Op.REMOVE else str(minutes),
+            "EXPIRATION": str(minutes),
             "TIMESTAMP": str(starts),
             "VALUE": "0",
         }
