@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audsync_web.people.middleware.ActorMiddleware",
+    "audsync_web.middleware.RefusedMethodMiddleware",
 ]
 
 ROOT_URLCONF = "audsync_web.urls"

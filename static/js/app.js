@@ -241,17 +241,18 @@
     location.assign(`${login}?next=${back}`);
     return true;
   }
+  // An error in the server's words. A part of the page that was to be filled shows it in its place; else it is a toast.
+  const fills = (element) => /^(load|revealed)\b/.test(element.getAttribute?.("hx-trigger") ?? "");
+  function told(xhr) {
+    const answer = new DOMParser().parseFromString(xhr.responseText ?? "", "text/html");
+    return [...answer.querySelectorAll("[data-error] p")].map((line) => line.textContent).join(" ");
+  }
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (loggedOut(event.detail.xhr)) event.detail.shouldSwap = false;
+    const { xhr, elt } = event.detail;
+    if (loggedOut(xhr)) event.detail.shouldSwap = false;
+    else if (xhr.status >= 400 && xhr.status !== 422 && fills(elt) && told(xhr)) event.detail.shouldSwap = true;
   });
 
-  const REFUSALS = {
-    403: "Your role does not allow that.",
-    404: "That is no longer here.",
-    409: "That cannot be done in its present state. Load the page again to see it.",
-    413: "That is too large.",
-    429: "Too many requests. Wait a moment, then try again.",
-  };
   const connection = (lost) => { const bar = $("#connection-lost"); if (bar) bar.hidden = !lost; };
 
   document.addEventListener("htmx:sendError", () => connection(true));
@@ -260,7 +261,7 @@
     const { xhr, elt } = event.detail;
     if (loggedOut(xhr)) return;
     if (polls(elt)) connection(xhr.status >= 500);
-    else toast(REFUSALS[xhr.status] ?? "Something broke on our side. Nothing more was changed; try again.", "error");
+    else if (!fills(elt) || !told(xhr)) toast(told(xhr) || "Something broke on our side. Load the page again to see what became of it.", "error");
   });
   document.addEventListener("toast", (event) => {
     const { message, tone, value } = event.detail ?? {};
