@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
-from audsync_web.jobs.engine import wake
+from audsync_web.jobs.engine import held, safely, wake
 from audsync_web.jobs.kinds import kind_named, on_housekeeping
-from audsync_web.jobs.leases import heart, release, seize
+from audsync_web.jobs.leases import seize
 from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
@@ -38,8 +38,6 @@ from .reports import report_names
 from .run import PART_HOLDER
 from .services import delivery_request_cancel
 from .settling import upload_settle
-
-logger = logging.getLogger(__name__)
 
 ATTENTION_LIFETIME = timedelta(hours=72)
 AT_ONCE = 200
@@ -108,23 +106,26 @@ def _newest_upload(destination: Destination) -> Upload | None:
 @on_housekeeping
 def fail_what_nobody_attended() -> None:
     """A delivery that has needed attention for 72 hours has failed (design section 4.8); what was taken stays."""
-    overdue = Delivery.objects.filter(
-        status=DeliveryStatus.NEEDS_ATTENTION,
-        attention_since__lt=timezone.now() - ATTENTION_LIFETIME,
+    for pk in list(_unattended().values_list("pk", flat=True)[:AT_ONCE]):
+        safely(f"giving up delivery {pk}", functools.partial(_give_up, pk))
+
+
+def _unattended() -> QuerySet[Delivery]:
+    too_old = timezone.now() - ATTENTION_LIFETIME
+    found: QuerySet[Delivery] = Delivery.objects.filter(
+        status=DeliveryStatus.NEEDS_ATTENTION, attention_since__lt=too_old
     )
-    for pk in list(overdue.values_list("pk", flat=True)[:AT_ONCE]):
-        lease = seize(kind_named("uploads.delivery"), pk)
-        if lease is None:
-            continue
-        heart.hold(lease)
-        try:
+    return found
+
+
+def _give_up(pk: int) -> None:
+    lease = seize(kind_named("uploads.delivery"), pk)
+    if lease is None:
+        return
+    with held(lease):
+        # It may have gone on, or ended, while others were given up.
+        if _unattended().filter(pk=pk).exists():
             give_up(lease)
-        except Exception:
-            # One whose end cannot be written does not keep the others from theirs.
-            logger.exception("delivery %s could not be given up", pk)
-        finally:
-            heart.drop(lease)
-            release(lease)
 
 
 @on_housekeeping

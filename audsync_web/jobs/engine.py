@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -38,24 +39,36 @@ def run_slice(kind_name: str, pk: Any, advance: Advance, crashed: Crashed) -> bo
     lease = claim(kind_named(kind_name), pk)
     if lease is None:
         return False
+    with held(lease):
+        _work(lease, advance, crashed)
+    _wake_if_due(lease.kind, pk)
+    return True
+
+
+@contextmanager
+def held(lease: Lease) -> Iterator[None]:
+    """Keep a lease alive while something is done under it, and give it back, whatever happens."""
     heart.hold(lease)
     try:
-        advance(lease)
-    except LeaseLost:
-        logger.info("%s %s was taken over; stopping here", kind_name, pk)
-    except Exception as error:
-        if is_no_room(error):
-            logger.error("%s %s waits: the disk is full", kind_name, pk)
-            _unless_full(lambda: lease.update(next_action_at=timezone.now() + FULL_FOR))
-        else:
-            reference = uuid.uuid4().hex[:8]
-            logger.exception("%s %s stopped, reference %s", kind_name, pk, reference)
-            _crash(lease, reference, crashed)
+        yield
     finally:
         heart.drop(lease)
         _unless_full(lambda: release(lease))
-    _wake_if_due(kind_named(kind_name), pk)
-    return True
+
+
+def _work(lease: Lease, advance: Advance, crashed: Crashed) -> None:
+    try:
+        advance(lease)
+    except LeaseLost:
+        logger.info("%s %s was taken over; stopping here", lease.kind.name, lease.pk)
+    except Exception as error:
+        if is_no_room(error):
+            logger.error("%s %s waits: the disk is full", lease.kind.name, lease.pk)
+            _unless_full(lambda: lease.update(next_action_at=timezone.now() + FULL_FOR))
+        else:
+            reference = uuid.uuid4().hex[:8]
+            logger.exception("%s %s stopped, reference %s", lease.kind.name, lease.pk, reference)
+            _crash(lease, reference, crashed)
 
 
 def _unless_full(write: Callable[[], None]) -> None:
@@ -70,14 +83,10 @@ def _unless_full(write: Callable[[], None]) -> None:
 
 
 def _crash(lease: Lease, reference: str, crashed: Crashed) -> None:
-    try:
-        crashed(lease, reference)
-    except LeaseLost:
-        logger.info("%s %s was taken over while stopping", lease.kind.name, lease.pk)
-    except Exception:
+    stopping = f"stopping {lease.kind.name} {lease.pk}, reference {reference},"
+    if not safely(stopping, lambda: crashed(lease, reference)):
         # Not even its end could be written. It must not come back every second: a person finds it by its reference.
-        logger.exception("%s %s could not be stopped, reference %s", lease.kind.name, lease.pk, reference)
-        lease.update(next_action_at=None)
+        _unless_full(lambda: lease.update(next_action_at=None))
 
 
 def _wake_if_due(kind: JobKind, pk: Any) -> None:
@@ -102,8 +111,7 @@ def send_wake_up(kind: JobKind, pk: Any) -> None:
 
 def dispatch() -> int:
     """One tick: run the tick hooks, then wake every row that is due, not held, and not woken just now. Count woken."""
-    for hook in tick_hooks():
-        _safely(hook)
+    _run(tick_hooks())
     return sum(_wake_due(kind) for kind in all_kinds())
 
 
@@ -122,12 +130,25 @@ def _wake_due(kind: JobKind) -> int:
 
 def housekeeping() -> None:
     """Once a minute: deadlines, retention, clean-up. One hook's fault does not keep the others from running."""
-    for hook in housekeeping_hooks():
-        _safely(hook)
+    _run(housekeeping_hooks())
 
 
-def _safely(hook: Callable[[], None]) -> None:
+def _run(hooks: list[Callable[[], None]]) -> None:
+    for hook in hooks:
+        safely(f"{hook.__module__}.{hook.__qualname__}", hook)
+
+
+def safely(what: str, work: Callable[[], None]) -> bool:
+    """Do one of several things of which none may keep the others from being done; whether it was done.
+
+    A fault goes to the log with its trace. A row that somebody else has taken over meanwhile is none.
+    """
     try:
-        hook()
+        work()
+    except LeaseLost:
+        logger.info("%s: the row was taken over", what)
     except Exception:
-        logger.exception("%s.%s failed", hook.__module__, hook.__qualname__)
+        logger.exception("%s failed", what)
+    else:
+        return True
+    return False
