@@ -26,7 +26,7 @@ from .following import poll_due_parts
 from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
 from .neighbours import forget_removed_neighbours
 from .planning import plan
-from .run import Run
+from .run import STOPPED, Run
 from .sending import reconcile_open_part, resume_interrupted, send_next_parts
 from .services import delivery_request_cancel
 from .settling import upload_settle
@@ -143,19 +143,15 @@ def _step(run: Run) -> bool:
     sent = send_next_parts(run)
     if not run.goes_on:
         return _follow_others(run)
-    if run.ended:
-        return False
-    polled = poll_due_parts(run)
-    if run.ended:
-        return False
+    moved = poll_due_parts(run) or sent
+    if moved:
+        run.show_phase()
     if not run.parts().exclude(status__in=PART_ENDED).exists():
         finish(run)
         return False
-    if sent or polled:
-        run.show_phase()
-        return True
-    run.wait()
-    return False
+    if not moved:
+        run.wait()
+    return moved
 
 
 def _follow_others(run: Run) -> bool:
@@ -209,7 +205,7 @@ def _until_next_look(delivery: Delivery, seconds: float) -> float:
 def _stop(lease: Lease, delivery: Delivery, told: dict[str, Any]) -> None:
     """A refusal that would be repeated: the unsent rest is dropped, what was acknowledged is kept."""
     end_parts(delivery, PartStatus.FAILED, Q(status__in=[PartStatus.PLANNED, PartStatus.SENDING]))
-    lease.update(**told)
+    lease.update(**told, memory={**delivery.memory, STOPPED: told})
     if delivery.parts.filter(status=PartStatus.SUBMITTED).exists():
         lease.update(next_action_at=timezone.now())
         return
@@ -228,18 +224,21 @@ def give_up(lease: Lease) -> None:
 def crashed(lease: Lease, reference: str) -> None:
     """A fault of ours: the delivery stops and shows the reference. What the vendor acknowledged is kept, what it may
     have taken besides is remembered."""
-    text = f"Stopped because of a fault in AudSync (reference {reference})."
+    delivery = _load(lease.pk)
+    if delivery.has_ended:
+        return  # its end is written; what follows from that for its upload is put right by the next tick
     lease.update(
+        # Stays where even its end cannot be written (a full disk): somebody sees it, and it is tried again in the end.
+        status=DeliveryStatus.NEEDS_ATTENTION,
+        next_action_at=None,
+        **attention_fields(delivery),
         error_code="internal_error",
-        error_text=text,
+        error_text=f"Stopped because of a fault in AudSync (reference {reference}).",
         next_step="Retry the upload; if it stays, give the reference to whoever runs AudSync.",
         # Stays where everything was sent before the fault, and the delivery completes all the same.
         details=f"Accepted, not verified: AudSync stopped with a fault (reference {reference}) before it looked.",
     )
     delivery = _load(lease.pk)
-    if not delivery.has_ended:
-        # Stays where even its end cannot be written (a full disk): somebody sees it, and it is tried again in the end.
-        lease.update(status=DeliveryStatus.NEEDS_ATTENTION, next_action_at=None, **attention_fields(delivery))
     end_parts(delivery, PartStatus.FAILED)
     end_delivery(lease, delivery)
     upload_settle(delivery.upload)

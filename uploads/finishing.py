@@ -41,7 +41,6 @@ SAMPLED = 20
 
 def finish(run: Run) -> None:
     """Every part has ended: confirm where the vendor can be asked, then end the delivery."""
-    run.ended = True
     count_done_steps(run.lease, run.delivery)
     if run.delivery.details:
         # What it last waited for is over, and would stand before the reason of its end.
@@ -107,6 +106,8 @@ def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
 
 def end_delivery(lease: Lease, delivery: Delivery) -> None:
     """Fold what was acknowledged into the snapshot, and give the delivery its last word, in one transaction."""
+    if delivery.planned_at is None:
+        delivery.parts.all().delete()  # a plan that was begun and not finished counts for nothing
     count_done_steps(lease, delivery)
     sums = part_sums(delivery)
     delivery.accepted, delivery.refused = sums["accepted"], sums["refused"]
@@ -203,13 +204,14 @@ def _fold(delivery: Delivery) -> dict[str, Any]:
             uncertain = uncertain_after(before, changes, acknowledged, unknown, beside)
     if not uncertain:
         files.delete(uncertain_file)
-    # Where nothing was acknowledged the membership is still the one that an earlier delivery made.
-    kept = None if acknowledged else base
+    # Where nothing was acknowledged the membership is still the one that an earlier delivery made, if any did.
+    maker = delivery if acknowledged else base and base.delivery
+    refused = refused_by_count(delivery) if acknowledged else base.refused if base else 0
     return {
         "file": file,
         "members": members,
-        "refused": kept.refused if kept else refused_by_count(delivery),
-        "delivery": kept.delivery if kept else delivery,
+        "refused": refused,
+        "delivery": maker,
         "ends": ends,
         "uncertain_file": uncertain_file if uncertain else "",
         "uncertain": uncertain,

@@ -20,6 +20,8 @@ from .sums import SentSums
 
 PROGRESS_EVERY = 0.8
 PART_HOLDER = "part:"
+# In a delivery's memory: the columns that tell why its unsent rest was dropped, while what the vendor has is followed.
+STOPPED = "stopped"
 
 
 def part_holder(part_id: int) -> str:
@@ -33,7 +35,8 @@ def row_holder(delivery_id: int) -> str:
 
 
 class Run:
-    """A delivery being worked on. `ended` once it has; `not_before` is the earliest moment something can be done.
+    """A delivery being worked on. `goes_on` while its slice does; `not_before` is the earliest moment something can be
+    done.
 
     `row`: while parts are sent in a row, what their sends add to the delivery's sums.
     """
@@ -42,7 +45,6 @@ class Run:
         self.lease = lease
         self.delivery = delivery
         self.connector = connector
-        self.ended = False
         self.goes_on = True
         self.not_before: datetime | None = None
         self.row: SentSums | None = None
@@ -87,7 +89,8 @@ class Run:
         self.lease.update(next_action_at=min(moments) if moments else timezone.now() + timedelta(seconds=1))
 
     def show_phase(self) -> None:
-        """Bring the delivery's word in line with its parts: sending, submitted or processing.
+        """Bring the delivery's word in line with its parts: sending, submitted or processing. An error that it told of
+        is overcome, but for the one that stopped its unsent rest.
 
         While a part's outcome is looked for, the word stays what that look has made it.
         """
@@ -102,11 +105,12 @@ class Run:
             status = DeliveryStatus.SUBMITTED
         else:
             status = DeliveryStatus.PROCESSING
-        fields: dict[str, Any] = {} if self.delivery.attention_since is None else cleared_error()
-        if self.delivery.error_code and not fields:
-            fields = cleared_error()
-        if status != self.delivery.status or fields:
-            self.lease.update(status=status, **fields)
+        fields: dict[str, Any] = {"status": status}
+        if self.delivery.error_code or self.delivery.attention_since is not None:
+            fields |= cleared_error() | self.delivery.memory.get(STOPPED, {})
+        changed = {name: value for name, value in fields.items() if getattr(self.delivery, name) != value}
+        if changed:
+            self.lease.update(**changed)
 
     @staticmethod
     def ref(part: Part) -> PartRef:

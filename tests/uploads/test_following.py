@@ -12,7 +12,8 @@ import pytest
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
-from audsync_web.jobs.kinds import kind_named
+from audsync_web.jobs.kinds import JobKind, kind_named
+from audsync_web.jobs.leases import Lease, seize
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.base import CannotTell, RemoteState, RemoteStatus
@@ -21,7 +22,7 @@ from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
 from uploads import housekeeping, sending
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
-from uploads.run import part_holder
+from uploads.run import Run, part_holder
 from uploads.services import delivery_request_cancel, delivery_retry
 
 from .kit import make_delivery, make_destination, make_segment, make_upload
@@ -243,3 +244,48 @@ def test_a_cancelled_delivery_asks_the_vendor_at_once(company: Company) -> None:
     part.refresh_from_db()
     assert part.next_poll_at is not None
     assert part.next_poll_at <= timezone.now()
+
+
+def test_one_that_was_attended_to_meanwhile_is_not_given_up(
+    delivery: Delivery, vendor: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = timezone.now() - timedelta(hours=73)
+    Delivery.objects.update(status=DeliveryStatus.NEEDS_ATTENTION, attention_since=long_ago)
+
+    def seize_late(kind: JobKind, pk: Any) -> Lease | None:
+        Delivery.objects.update(status=DeliveryStatus.PROCESSING, attention_since=None)
+        return seize(kind, pk)
+
+    monkeypatch.setattr("uploads.housekeeping.seize", seize_late)
+    housekeeping.fail_what_nobody_attended()
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.lease_owner) == (DeliveryStatus.PROCESSING, "")
+    assert delivery.parts.get().status == PartStatus.SUBMITTED
+
+
+def test_why_the_rest_was_not_sent_stays_while_what_the_vendor_has_is_followed(
+    delivery: Delivery, vendor: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Delivery.objects.update(adds=2, sent=2, members=2, parts_total=2)
+    Part.objects.update(sent_at=timezone.now())
+    Part.objects.create(delivery=delivery, number=2, adds=1)
+
+    def refuse(run: Run) -> bool:
+        raise Permanent("The vendor refused the second part.", code="refused", next_step="Correct it.")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(delivery_job, "send_next_parts", refuse)
+        look(delivery)
+    look(delivery, 2)
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.SUCCEEDED, raw="done", job_id="job-1", accepted=1)
+    row = look(delivery)
+    assert row.status == DeliveryStatus.PARTIAL
+    assert (row.error_code, row.error_text) == ("refused", "The vendor refused the second part.")
+    assert row.next_step == "Correct it."
+
+
+def test_a_plan_that_was_begun_and_given_up_counts_no_parts(delivery: Delivery, vendor: SimpleNamespace) -> None:
+    Delivery.objects.update(planned_at=None, parts_total=0, cancel_requested_at=timezone.now())
+    Part.objects.update(status=PartStatus.PLANNED, job_id="", sent_at=None, next_poll_at=None)
+    row = look(delivery)
+    assert (row.status, row.parts_done, row.parts_total) == (DeliveryStatus.CANCELLED, 0, 0)

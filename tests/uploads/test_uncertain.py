@@ -22,9 +22,10 @@ from segments.services import DestinationWish, destination_release, segment_crea
 from tests.api_world import BASE, upload
 from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
+from uploads import delivery as delivery_job
 from uploads import files, housekeeping
 from uploads.membership import current_snapshot
-from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, Snapshot, UploadStatus
+from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, Snapshot, Upload, UploadStatus
 from uploads.planning import delivery_folder
 from uploads.searching import search_begin
 
@@ -337,3 +338,38 @@ def test_a_part_whose_answer_was_lost_is_uncertain_also_while_it_waits_to_be_sen
     assert words == [PartStatus.UNCERTAIN, PartStatus.FAILED, PartStatus.FAILED]
     made.refresh_from_db()
     assert (made.status, made.uncertain) == ("failed", 1)
+
+
+def test_a_fault_after_the_end_leaves_the_membership_and_its_file_alone(
+    deliver: Deliver, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settle(upload: Upload) -> None:
+        assert upload.deliveries.open().exists(), "a fault of ours"
+
+    with monkeypatch.context() as broken:
+        broken.setattr(delivery_job, "upload_settle", settle)
+        made = deliver(segment, *"abc")
+    assert (made.status, made.error_text, made.next_action_at) == ("completed", "", None)
+    assert Snapshot.objects.filter(delivery=made).count() == 1
+    run_until_quiet()
+    assert Upload.objects.get(pk=made.upload_id).status == UploadStatus.COMPLETED
+    Snapshot.objects.filter(superseded_at__isnull=False).update(superseded_at=timezone.now() - timedelta(days=4000))
+    housekeeping.enforce_retention()
+    assert files.exists(known(segment).file)
+
+
+@pytest.mark.parametrize("members", ["bcd", "abc"])
+def test_a_whole_list_without_an_outcome_does_not_make_known_who_is_in_a_linked_segment(
+    box: Sandbox, deliver: Deliver, listed: Segment, members: str
+) -> None:
+    Destination.objects.update(linked=True, membership_known=False)
+    Snapshot.objects.all().delete()
+    box.context.faults.set("anonymised.stuck", "1x")
+    lost = give_up(deliver(listed, *members, until=("submitted", "processing")))
+    assert lost.uncertain == 3
+    assert not Destination.objects.get().membership_known
+    refused = deliver(listed, "z", mode="add", until=("failed",))
+    assert refused.error_code == "membership_unknown"
+    deliver(listed, *"ab")
+    assert Destination.objects.get().membership_known
+    assert (at_vendor(box, listed), known(listed).uncertain) == (set("ab"), 0)
