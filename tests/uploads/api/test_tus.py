@@ -21,8 +21,7 @@ from tusclient.client import TusClient
 
 from audsync_web.people.models import Company, User
 from audsync_web.people.tokens import login_token_issue
-from audsync_web.vendors.models import VendorAccount
-from tests.api_world import BASE, csv_of, make_segment, md5_of
+from tests.api_world import BASE, csv_of, md5_of
 from tests.conftest import LoggedIn
 from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
@@ -54,11 +53,6 @@ def create(api: Client, segment: dict[str, Any], length: int, content: bytes = b
 
 def append(api: Client, url: str, offset: int, content: bytes, **headers: str) -> Any:
     return api.patch(url, content, content_type=PIECE, headers={**TUS, "Upload-Offset": str(offset), **headers})
-
-
-@pytest.fixture
-def segment(api: Client, account: VendorAccount) -> dict[str, Any]:
-    return make_segment(api)
 
 
 @pytest.fixture
