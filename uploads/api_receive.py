@@ -27,7 +27,7 @@ from .bodies import NoLength, RequestBody
 from .engine.checking import CheckOptions
 from .engine.refusal import TOO_LARGE
 from .models import Upload
-from .receiving import receive, unpacked
+from .receiving import kept_if_accepted, receive, unpacked
 from .rules import destinations_for_upload, require_taker
 from .services import UploadWish, options_to_store, require_quota, require_uploadable, upload_accept, upload_folder
 
@@ -142,15 +142,9 @@ def _take(
         options=options,
         kind_is_taken=lambda kind: require_taker(destinations, kind),
     )
-    try:
-        require_quota(actor.company, received.check.bytes)
-        with transaction.atomic():
-            upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
-            if end_is_uncertain(raw, body):
-                hold_back(upload_id)
-    except BaseException:
-        files.delete(received.original)
-        files.delete(received.report)
-        raise
+    with kept_if_accepted(received), transaction.atomic():
+        upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
+        if end_is_uncertain(raw, body):
+            hold_back(upload_id)
     fresh = with_deliveries(Upload.objects.filter(pk=upload_id)).get()
     return Response(new_upload_shape(fresh), status=status.HTTP_201_CREATED)

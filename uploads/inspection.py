@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils import timezone
 
 from audsync_web.jobs.engine import wake
@@ -23,7 +25,7 @@ from .membership import preview_counts
 from .models import DeliveryStatus, Upload, UploadStatus
 from .receiving import check_stored, unpack_stored, with_rule
 from .rules import destinations_for_upload, destinations_of, require_taker
-from .services import UploadConflict, _queue_deliveries, check_options_of, upload_folder
+from .services import UploadConflict, _queue_deliveries, check_options_of, take_quota, upload_folder
 from .settling import upload_settle
 from .undo import undo_sources
 
@@ -83,7 +85,7 @@ def _inspect(lease: Lease, upload: Upload) -> None:
     if upload.cancel_requested_at:
         raise CancelRequested
     reporter = Reporter(lease, upload.pk)
-    lease.update(status=UploadStatus.INSPECTING, started_at=upload.started_at or timezone.now())
+    lease.update(status=UploadStatus.INSPECTING, started_at=upload.started_at or timezone.now(), details="")
     if not upload.checked:
         _check(lease, upload, reporter)
     if not upload.members_file and "undo" not in upload.origin:
@@ -109,8 +111,17 @@ def _unpack(lease: Lease, upload: Upload) -> None:
     unpacked = f"{upload_folder(upload.company_id, upload.pk)}/unpacked"
     if packed == unpacked or not unpack_stored(packed, unpacked, max_bytes=settings.MAX_UPLOAD_BYTES):
         return
-    upload.original = unpacked
-    lease.update(original=unpacked)
+    size = default_storage.size(unpacked)
+    # Whoever took the inspection over meanwhile works on that file.
+    lease.update(details="")
+    try:
+        with transaction.atomic():
+            take_quota(upload.company, size - upload.bytes)
+            lease.update(original=unpacked, bytes=size)
+    except files.StorageFull as full:
+        files.delete(unpacked)
+        raise FileRefused("quota", full.text) from None
+    upload.original, upload.bytes = unpacked, size
     files.delete(packed)
 
 

@@ -18,7 +18,7 @@ from segments.models import Segment
 from . import files
 from .engine.refusal import FileRefused
 from .models import Mode, Upload
-from .receiving import BLOCK_BYTES, plain, receive
+from .receiving import BLOCK_BYTES, kept_if_accepted, plain, receive
 from .rules import destinations_for_upload, require_taker
 from .services import UploadWish, options_to_store, require_quota, require_uploadable, upload_accept, upload_folder
 
@@ -96,7 +96,8 @@ def take(*, actor: Actor, segment: Segment, form: Any) -> Upload:
         max_removed_share=form.removed_share(),
         check_options=options_to_store(options),
     )
-    return upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
+    with kept_if_accepted(received):
+        return upload_accept(actor=actor, segment=segment, upload_id=upload_id, received=received, wish=wish)
 
 
 def too_large() -> FileRefused:

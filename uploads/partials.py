@@ -179,6 +179,19 @@ def _move_whole(partial: PartialUpload, original: str) -> None:
 
 
 @contextmanager
+def _moved_back_on_failure(partial: PartialUpload, original: str) -> Iterator[None]:
+    """Where the file is not accepted, it lies as one that is on its way: to be handed over later, or dropped."""
+    try:
+        yield
+    except BaseException:
+        if files.is_local():
+            Path(default_storage.path(original)).replace(default_storage.path(_name(partial)))
+        else:
+            files.delete(original)
+        raise
+
+
+@contextmanager
 def arrived_bytes(partial: PartialUpload) -> Iterator[Path | None]:
     """What has arrived of an upload so far as one local file, to be read only; None where nothing has."""
     if files.is_local():
@@ -237,9 +250,10 @@ def partial_finish(*, actor: Actor, partial: PartialUpload, wish: UploadWish) ->
         require_quota(actor.company, row.length)
         original = f"{upload_folder(row.company_id, row.pk)}/original"
         _move_whole(row, original)
-        upload = upload_accept_unchecked(
-            actor=actor, segment=row.segment, upload_id=row.pk, original=original, size=row.length, wish=wish
-        )
+        with _moved_back_on_failure(row, original):
+            upload = upload_accept_unchecked(
+                actor=actor, segment=row.segment, upload_id=row.pk, original=original, size=row.length, wish=wish
+            )
         PartialUpload.objects.filter(pk=row.pk).update(upload=upload)
     if not files.is_local():
         _delete_bytes(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,6 +100,17 @@ def receive(
         files.delete(report)
         report = ""
     return Received(check, original, report)
+
+
+@contextmanager
+def kept_if_accepted(received: Received) -> Iterator[None]:
+    """Accept a received file in this block; when that fails, its stored files are deleted again."""
+    try:
+        yield
+    except BaseException:
+        files.delete(received.original)
+        files.delete(received.report)
+        raise
 
 
 def with_rule(options: CheckOptions) -> CheckOptions:

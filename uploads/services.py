@@ -50,7 +50,10 @@ def require_uploadable(segment: Segment) -> None:
 
 
 def require_quota(company: Company, wanted: int) -> None:
-    """Raise `StorageFull` when the company's quota of stored originals has no room for `wanted` bytes."""
+    """Raise `StorageFull` when the company's quota of stored originals has no room for `wanted` bytes.
+
+    A look beforehand, which spares a file in vain; `take_quota` decides.
+    """
     if company.max_stored_bytes is None:
         return
     kept = Upload.objects.filter(company=company).exclude(original="").aggregate(total=Sum("bytes"))["total"] or 0
@@ -61,6 +64,16 @@ def require_quota(company: Company, wanted: int) -> None:
         )
 
 
+def take_quota(company: Company, wanted: int) -> None:
+    """As `require_quota`, within the transaction that stores the bytes.
+
+    The company's row is the lock: of two files that end at the same moment the second counts the first.
+    """
+    if company.max_stored_bytes is not None:
+        # Without its key, so that rows which merely name the company can be written meanwhile.
+        require_quota(Company.objects.select_for_update(no_key=True).get(pk=company.pk), wanted)
+
+
 def upload_folder(company_id: int, upload_id: uuid.UUID) -> str:
     """Where an upload's files lie in storage."""
     return f"company-{company_id}/upload-{upload_id}"
@@ -69,9 +82,13 @@ def upload_folder(company_id: int, upload_id: uuid.UUID) -> str:
 def upload_accept(
     *, actor: Actor, segment: Segment, upload_id: uuid.UUID, received: Received, wish: UploadWish
 ) -> Upload:
-    """Record a file that was received and checked; its inspection begins, and its deliveries are queued unless held."""
+    """Record a file that was received and checked; its inspection begins, and its deliveries are queued unless held.
+
+    Raises `StorageFull` when the company's quota is used up.
+    """
     check = received.check
     with transaction.atomic():
+        take_quota(actor.company, check.bytes)
         upload = _new_upload(actor, segment, upload_id, wish)
         upload.original, upload.report, upload.checked = received.original, received.report, True
         upload.kind, upload.bytes = check.kind, check.bytes
@@ -88,8 +105,12 @@ def upload_accept(
 def upload_accept_unchecked(
     *, actor: Actor, segment: Segment, upload_id: uuid.UUID, original: str, size: int, wish: UploadWish
 ) -> Upload:
-    """Record a file that arrived in pieces: it lies in storage whole and is checked by its inspection."""
+    """Record a file that arrived in pieces: it lies in storage whole and is checked by its inspection.
+
+    Raises `StorageFull` when the company's quota is used up.
+    """
     with transaction.atomic():
+        take_quota(actor.company, size)
         upload = _new_upload(actor, segment, upload_id, wish)
         upload.original, upload.bytes = original, size
         upload.save(force_insert=True)

@@ -11,6 +11,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import cast
 
@@ -49,6 +50,8 @@ from .services import UploadConflict, UploadWish, require_uploadable, upload_acc
 SLICE_SECONDS = 8.0
 PAGE_ROWS = 10_000
 MOST_RESTARTS = 1
+# In `memory`: the last page lies safe, so that what keeps it from becoming an upload needs no vendor any more.
+READ_WHOLE = "read whole"
 # Fields of profiles that can be read as identifiers.
 IDENTIFIERS = ("custom_id", "email", "phone", "uuid")
 
@@ -184,9 +187,9 @@ def _read(lease: Lease, pull: SourcePull, connector: SourceConnector) -> None:
         _freeze(lease, pull, connector)
     deadline = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < deadline:
-        page = _page(pull, connector)
-        _store(lease, pull, page)
-        if page.last:
+        if not pull.memory.get(READ_WHOLE):
+            _store(lease, pull, _page(pull, connector))
+        if pull.memory.get(READ_WHOLE):
             _finish(lease, pull)
             return
         if SourcePull.objects.filter(pk=pull.pk, cancel_requested_at__isnull=False).exists():
@@ -232,7 +235,8 @@ def _store(lease: Lease, pull: SourcePull, page: SourcePage) -> None:
     pull.rows += len(values)
     pull.missing += len(page.profiles) - len(values)
     pull.expected = page.matching if page.matching is not None else pull.expected
-    names = ("chunks", "offset", "rows", "missing", "expected")
+    pull.memory = pull.memory | {READ_WHOLE: True} if page.last else pull.memory
+    names = ("chunks", "offset", "rows", "missing", "expected", "memory")
     lease.update(**{name: getattr(pull, name) for name in names}, details="", **cleared_error())
 
 
@@ -257,10 +261,13 @@ def _finish(lease: Lease, pull: SourcePull) -> None:
         label = KINDS[pull.identifier].label
         _end(lease, pull, PullStatus.FAILED, f"Nobody in this segmentation has an identifier of the kind “{label}”.")
         return
+    require_uploadable(pull.segment)
     original = f"{upload_folder(pull.company_id, pull.upload_key)}/original"
     size = _join(pull, original)
     now = timezone.now()
-    with transaction.atomic():
+    # A pull that was taken over meanwhile may have become the upload already, and the file is that one's.
+    lease.update(details="")
+    with _dropped_without_room(original), transaction.atomic():
         upload = upload_accept_unchecked(
             actor=_actor_of(pull),
             segment=pull.segment,
@@ -276,6 +283,15 @@ def _finish(lease: Lease, pull: SourcePull) -> None:
         )
         lease.update(status=PullStatus.COMPLETED, upload=upload, finished_at=now, next_action_at=None, details="")
     _drop_chunks(pull)
+
+
+@contextmanager
+def _dropped_without_room(original: str) -> Iterator[None]:
+    try:
+        yield
+    except files.StorageFull:
+        files.delete(original)
+        raise
 
 
 def _join(pull: SourcePull, original: str) -> int:

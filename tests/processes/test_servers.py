@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from audsync_web.sandbox.server import Sandbox
-from tests.reachable import DATABASE_URL, RABBITMQ_URL, REDIS_URL
+from tests.postgres import database
+from tests.reachable import RABBITMQ_URL, REDIS_URL
 
 from .stack import Stack, wait_for
 from .test_main_job import ids, records_at_vendor
 
+__all__ = ["database"]
+
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    """A PostgreSQL database of this test's own."""
-    name = f"audsync_test_{os.getpid()}"
-    with psycopg.connect(DATABASE_URL, autocommit=True) as link:
-        link.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        link.execute(f'CREATE DATABASE "{name}"')
-    yield urlunsplit(urlsplit(DATABASE_URL)._replace(path=f"/{name}"))
-    with psycopg.connect(DATABASE_URL, autocommit=True) as link:
-        link.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def run_main_job(folder: Path, *, broker: str = "", database: str = "") -> None:

@@ -21,7 +21,7 @@ from audsync_web.vendors.connectors.errors import Transient
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
-from segments.services import DestinationWish, segment_create, segment_publish
+from segments.services import DestinationWish, segment_archive, segment_create, segment_publish
 from tests.api_world import BASE, bearer_client
 from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
@@ -232,6 +232,33 @@ def test_stopping_leaves_nothing_behind(actor: Actor, synerise: VendorAccount, s
     assert ended(pull).status == PullStatus.CANCELLED
     assert chunks(pull) == []
     assert not Upload.objects.exists()
+
+
+def test_a_segment_that_was_archived_meanwhile_is_given_nothing(
+    actor: Actor, synerise: VendorAccount, segment: Segment
+) -> None:
+    pull = pull_begin(actor=actor, account=synerise, segmentation=DEMO_SEGMENTATION, segment=segment)
+    segment_archive(actor=actor, segment=segment)
+    assert ended(pull).status == PullStatus.FAILED
+    assert "archived" in pull.details
+    assert not Upload.objects.exists()
+
+
+def test_a_used_up_quota_delays_a_pull_and_what_was_read_is_not_read_again(
+    actor: Actor, synerise: VendorAccount, segment: Segment, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Company.objects.filter(pk=company.pk).update(max_stored_bytes=10)
+    pull = pull_begin(actor=actor, account=synerise, segmentation=DEMO_SEGMENTATION, segment=segment, way=PullWay.PAGES)
+    run_until_quiet(kinds=KINDS)
+    pull.refresh_from_db()
+    assert (pull.status, "quota" in pull.details) == ("running", True)
+    assert not Upload.objects.exists()
+    assert not default_storage.exists(f"company-{company.pk}/upload-{pull.upload_key}/original")
+    monkeypatch.delattr(SyneriseConnector, "segmentation_page")
+    Company.objects.filter(pk=company.pk).update(max_stored_bytes=None)
+    SourcePull.objects.update(next_action_at=timezone.now())
+    assert ended(pull).status == "completed"
+    assert (pull.rows, pull.details) == (250, "")
 
 
 def test_wrong_wishes_are_told(api: Client, synerise: VendorAccount, segment: Segment) -> None:
