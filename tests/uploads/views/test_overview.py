@@ -5,21 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.utils import timezone
 
-from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
+from tests.uploads.kit import make_delivery, make_upload
 from uploads.models import Snapshot
 from uploads.overview import acceptance_by_day, members_by_day
 
 LIVE_QUERIES = 4  # the session, the person with their companies, what runs, what needs somebody
-
-
-@pytest.fixture
-def segment(company: Any) -> Any:
-    made = make_segment(company)
-    make_destination(made)
-    return made
 
 
 def test_a_new_company_is_led_to_its_first_upload(logged_in: Any, manager: Any) -> None:

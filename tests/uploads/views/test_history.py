@@ -18,13 +18,6 @@ from uploads.models import Delivery, Part, Upload
 MANY = 3000
 
 
-@pytest.fixture
-def segment(company: Any) -> Any:
-    made = make_segment(company)
-    make_destination(made)
-    return made
-
-
 def text(client: Any, url: str) -> str:
     page: str = client.get(url).content.decode()
     return page

@@ -1,0 +1,135 @@
+"""The page of an upload before it goes: what it would do, and what must be confirmed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from audsync_web.people.models import AuditEntry
+from tests.jobs_helper import run_until_quiet
+from tests.uploads.kit import make_destination, make_segment, make_upload
+from uploads.models import Delivery, Snapshot, Upload
+
+from .kit import ready
+
+
+def test_the_preview_says_what_would_change(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    page = client.get(f"/uploads/{ready(client, segment).pk}").content.decode()
+    assert "What it would do" in page
+    assert "+2" in page
+
+
+def test_go_starts_the_deliveries(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    assert client.post(f"/uploads/{upload.pk}/go").status_code == 302
+    assert upload.deliveries.count() == 1
+    assert AuditEntry.objects.filter(action="upload.go").exists()
+
+
+def test_going_twice_starts_nothing_twice(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    client.post(f"/uploads/{upload.pk}/go")
+    answer = client.post(f"/uploads/{upload.pk}/go", follow=True)
+    assert "not waiting to be started" in answer.content.decode()
+    assert upload.deliveries.count() == 1
+
+
+def emptying(upload: Upload, destination: Any) -> None:
+    cell = {"destination": destination.pk, "name": "x", "taken": True, "known": True, "before": 10, "members": 2}
+    cell |= {"held": 0, "adds": 0, "renewed": 0, "removes": 8, "unchanged": 2}
+    Upload.objects.filter(pk=upload.pk).update(preview={"at": timezone.now().isoformat(), "destinations": [cell]})
+
+
+def test_a_file_that_removes_many_must_be_confirmed_by_typing(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    emptying(upload, segment.destinations.get())
+    assert client.post(f"/uploads/{upload.pk}/go", {"typed": "yes"}).status_code == 422
+    assert not upload.deliveries.exists()
+    assert client.post(f"/uploads/{upload.pk}/go", {"typed": segment.name}).status_code == 302
+    upload.refresh_from_db()
+    assert upload.deliveries.count() == 1
+    assert upload.max_removed_share is None
+
+
+@pytest.mark.parametrize(("caution", "is_pointed_at"), [("35", True), ("90", False)])
+def test_the_checks_point_at_more_than_the_share_that_was_chosen(
+    logged_in: Any, manager: Any, segment: Any, caution: str, is_pointed_at: bool
+) -> None:
+    client = logged_in(manager)
+    upload, destination = ready(client, segment, caution=caution), segment.destinations.get()
+    Snapshot.objects.filter(destination=destination).delete()
+    Snapshot.objects.create(destination=destination, file="before", members=10)
+    emptying(upload, destination)
+    page = client.get(f"/uploads/{upload.pk}/preflight").content.decode()
+    assert ("8 of 10 members would leave" in page) is is_pointed_at
+
+
+def test_what_was_not_confirmed_stays_limited_when_it_is_sent(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment, caution="35")
+    client.post(f"/uploads/{upload.pk}/go")
+    upload.refresh_from_db()
+    assert upload.max_removed_share == pytest.approx(0.35)
+
+
+def test_old_figures_are_counted_again_before_anything_goes(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    destination = segment.destinations.get()
+    Snapshot.objects.filter(destination=destination).delete()
+    Snapshot.objects.create(destination=destination, file="newer", members=5)
+    assert "These figures are old" in client.get(f"/uploads/{upload.pk}").content.decode()
+    client.post(f"/uploads/{upload.pk}/go")
+    upload.refresh_from_db()
+    assert upload.status == "inspecting"
+    assert not upload.deliveries.exists()
+
+
+def test_a_held_upload_can_be_cancelled(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    client.post(f"/uploads/{upload.pk}/cancel")
+    upload.refresh_from_db()
+    assert upload.status == "cancelled"
+    assert not upload.deliveries.exists()
+
+
+def test_a_file_of_which_nobody_fits_cannot_go_there(logged_in: Any, manager: Any, company: Any) -> None:
+    segment = make_segment(company)
+    make_destination(segment, "mediarithmics", "email_sha256")
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    page = client.get(f"/uploads/{upload.pk}").content.decode()
+    assert "Nobody in this file fits" in page
+    assert "No destination can take this file" in page
+    checks = client.get(f"/uploads/{upload.pk}/preflight").content.decode()
+    assert "finding-blocked" in checks
+    assert "finding-warning" not in checks
+    assert "Already so" not in checks
+
+
+@pytest.mark.parametrize(("path", "entry"), [("/uploads/new", "/uploads/new"), ("/uploads/{pk}", "/history")])
+def test_the_navigation_says_where_one_is(logged_in: Any, manager: Any, segment: Any, path: str, entry: str) -> None:
+    upload = make_upload(segment)
+    page = logged_in(manager).get(path.format(pk=upload.pk)).content.decode()
+    assert re.findall(r'<a href="([^"]+)" aria-current="page">', page) == [entry]
+
+
+def test_nobody_is_removed_by_a_file_of_which_nobody_fits(logged_in: Any, manager: Any, company: Any) -> None:
+    segment = make_segment(company)
+    make_destination(segment)
+    other = make_destination(segment, "mediarithmics", "email_sha256")
+    Snapshot.objects.create(destination=other, members=0)
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    client.post(f"/uploads/{upload.pk}/go")
+    run_until_quiet(kinds=("uploads.delivery",))
+    delivery = Delivery.objects.get(destination=other)
+    assert (delivery.status, delivery.error_code) == ("failed", "nobody_fits")
