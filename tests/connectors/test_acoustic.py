@@ -330,6 +330,44 @@ def test_what_the_vendor_says_about_a_person_is_cut_out():
     assert refused.value.vendor_text == "bad value ••• for you"
 
 
+@pytest.mark.parametrize(
+    "shown", ["person+1%40example.invalid", "person%2B1%40Example.invalid", "person%2b1%40example.invalid"]
+)
+def test_nor_is_it_told_as_it_stands_in_the_address(shown: str):
+    said = f"No handler for /v1/identity?email={shown}."
+    with CannedServer(Canned(500, said.encode())) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        with pytest.raises(UnknownOutcome) as lost:
+            AcousticConnector(config, services()).remove_identity("email", "person+1@example.invalid")
+    assert lost.value.vendor_text == "No handler for /v1/identity?email=•••."
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"x1Id": "x1-1", "identifiers": [{"value": "person-1@example.invalid"}]}', b"hello"]
+)
+def test_an_answer_about_people_that_cannot_be_read_is_not_repeated_in_the_error(body: bytes):
+    with CannedServer(Canned(200, body)) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        connector = AcousticConnector(config, services())
+        for call in (lambda: connector.identifiers_of("x1-1"), lambda: connector.x1ids_of("phone", "1")):
+            with pytest.raises(Transient) as refused:
+                call()
+            assert (refused.value.code, refused.value.vendor_text) == ("answer_unreadable", "")
+
+
+def test_a_pause_that_exchange_asks_for_is_kept_whole(box: Sandbox):
+    connector = connect(box)
+    with CannedServer(Canned(429, b"{}", {"Retry-After": "600"})) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        connector = AcousticConnector(config, services(box.context.clock))
+        with pytest.raises(Transient):
+            connector.list_filters()
+        box.context.clock.advance(599)
+        with pytest.raises(NotYet):
+            connector.list_filters()
+        assert len(server.requests) == 1
+
+
 def test_no_value_reaches_the_ledger_or_a_log(box: Sandbox, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
     connector = connect(box)

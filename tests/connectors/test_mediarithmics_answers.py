@@ -94,3 +94,15 @@ def test_a_list_that_knows_no_paging_ends(box: Sandbox):
         config = replace(connect(box, pageSize=1).config, base_url=server.url)
         assert MediarithmicsConnector(config, services(box.context.clock)).find_segment(segment_spec()) is None
         assert len(server.requests) == 2
+
+
+def test_an_answer_whose_data_is_of_another_shape_leaves_an_effect_unknown(box: Sandbox):
+    odd = Canned(200, json.dumps({"status": "ok", "data": [{"id": "5120"}]}).encode())
+    with CannedServer(odd) as server:
+        connector = MediarithmicsConnector(
+            replace(connect(box).config, base_url=server.url), services(box.context.clock)
+        )
+        with pytest.raises(UnknownOutcome):
+            connector._segments.create(segment_spec())
+        with pytest.raises(Transient):
+            connector.read_segment("90211")

@@ -10,6 +10,7 @@ import pytest
 
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import RemoteStatus
+from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import (
     NotYet,
     Transient,
@@ -18,7 +19,7 @@ from audsync_web.vendors.connectors.errors import (
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.batches import to_memory
-from audsync_web.vendors.connectors.synerise.wire import BatchAnswer
+from audsync_web.vendors.connectors.synerise.wire import BatchAnswer, read_batch_answer
 
 from .fakes import (
     InMemoryPacer,
@@ -128,6 +129,12 @@ def test_scattered_refusals_are_told_by_row_without_the_value(box: Sandbox):
     assert [refusal.row for refusal in state.refusals] == [3, 17, 39]
     assert state.refusals[0].reason == "customId: refused by a switch"
     assert members_of(box, segment.remote_id) == set(MEMBERS) - {MEMBERS[3], MEMBERS[17], MEMBERS[39]}
+
+
+def test_a_rejected_value_is_cut_out_of_its_reason_even_as_a_number():
+    told = [{"field": "list[0].phone", "rejectedValue": 48123456789, "message": "48123456789 is no number"}]
+    answer = read_batch_answer(Reply(207, {}, json.dumps(told).encode()), 1)
+    assert answer.refused == {0: "phone: ••• is no number"}
 
 
 def test_a_batch_of_which_every_row_is_refused_accepts_nobody(box: Sandbox):

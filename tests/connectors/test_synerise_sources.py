@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from audsync_web.sandbox import synerise as sandbox
 from audsync_web.sandbox.server import Sandbox
-from audsync_web.vendors.connectors.errors import NotSupported, NotYet, Permanent, RemoteMissing, UnknownOutcome
+from audsync_web.vendors.connectors.errors import (
+    NotSupported,
+    NotYet,
+    Permanent,
+    RemoteMissing,
+    Transient,
+    UnknownOutcome,
+)
 from audsync_web.vendors.connectors.source import SnapshotExpired, SourcePage
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.sources import duration
 
-from .fakes import Canned, CannedServer, account_config, services
+from .fakes import Canned, CannedServer, account_config, segment_spec, services
 from .synerise_support import asked, connect, control, switch, violations
 
 DEMO = sandbox.DEMO_SEGMENTATION
@@ -202,15 +210,42 @@ def test_an_erasure_whose_answer_was_lost_is_not_repeated_by_itself(box: Sandbox
     assert asked(box, "DELETE", "/v4/clients/by-custom-id/{value}") == 1
 
 
-def test_what_the_vendor_says_about_a_person_is_cut_out():
-    def answer(method: str, path: str) -> Canned:
-        if "login" in path:
-            return Canned(200, b'{"token": "t"}')
-        return Canned(400, b'{"status": 400, "message": "crm-7 is odd", "traceId": "tr-1"}')
+def answering(status: int, body: bytes) -> Callable[[str, str], Canned]:
+    """Logs in whoever asks, and gives this answer to everything else."""
+    return lambda method, path: Canned(200, b'{"token": "t"}') if "login" in path else Canned(status, body)
 
-    with CannedServer(answer) as server:
-        config = account_config(SyneriseConnector, server.url, {"apiKey": "k"})
+
+@pytest.mark.parametrize("call", ["find", "erase"])
+@pytest.mark.parametrize("told", ["crm+7", "crm%2B7", "CRM%2b7"])
+def test_what_the_vendor_says_about_a_person_is_cut_out(call: str, told: str):
+    said = f'{{"status": 400, "message": "{told} is odd", "traceId": "tr-1"}}'
+    with CannedServer(answering(400, said.encode())) as server:
+        connector = SyneriseConnector(account_config(SyneriseConnector, server.url, {"apiKey": "k"}), services())
         with pytest.raises(Permanent) as refused:
-            SyneriseConnector(config, services()).find_profile("custom_id", "crm-7")
+            connector.find_profile("custom_id", "crm+7") if call == "find" else connector.erase_profile("crm+7")
     assert refused.value.vendor_text == "••• is odd"
     assert refused.value.reference == "tr-1"
+
+
+@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b"[]", b'{"message": "later"}'])
+def test_an_answer_that_is_no_profile_is_not_taken_for_nobody(body: bytes):
+    with CannedServer(answering(200, body)) as server:
+        connector = SyneriseConnector(account_config(SyneriseConnector, server.url, {"apiKey": "k"}), services())
+        with pytest.raises(Transient) as unread:
+            connector.find_profile("custom_id", "crm-7")
+    assert unread.value.code == "answer_unreadable"
+
+
+@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b'{"message": "later"}'])
+def test_an_answer_that_is_no_list_of_tags_is_not_taken_for_none(body: bytes):
+    with CannedServer(answering(200, body)) as server:
+        connector = SyneriseConnector(account_config(SyneriseConnector, server.url, {"apiKey": "k"}), services())
+        calls = (
+            lambda: connector.read_segment("aud-1"),
+            lambda: connector.find_segment(segment_spec()),
+            lambda: connector.profile_tags("501"),
+        )
+        for call in calls:
+            with pytest.raises(Transient) as unread:
+                call()
+            assert unread.value.code == "answer_unreadable"

@@ -23,6 +23,8 @@ from .errors import (
     Permanent,
     Transient,
     UnknownOutcome,
+    not_naming,
+    unreadable,
 )
 from .fields import AccountConfig, Field, credential, fingerprint, pacing_fields
 from .identifiers import KINDS, kind_of_header
@@ -39,7 +41,6 @@ LIST_AGE = timedelta(minutes=1)
 COUNT = re.compile(r"(\d+)\D*$")
 NO_ONE = "audsync-check@example.invalid"
 USUAL_NAMES = ["email=email", "phone=phone"]
-LONGEST_PAUSE = 60.0
 FIRST_PAUSE = 1.0
 PATIENCE = 5.0
 """Seconds that a look waits for Exchange to come back: its caller waits, too. Jobs look again later by themselves."""
@@ -298,17 +299,15 @@ class AcousticConnector(Connector, IdentityConnector):
         self.services.pacer.take(f"{self.quota_scope}:requests", per_second=per_second)
 
     def _throttled(self, seconds: float) -> None:
-        pause = min(max(seconds, 1.0), LONGEST_PAUSE)
-        self.services.pacer.pause(f"{self.quota_scope}:requests", pause, "Exchange asks to slow down.")
+        self.services.pacer.pause(f"{self.quota_scope}:requests", seconds, "Exchange asks us to slow down.")
 
     @contextmanager
     def _explained(self, value: str = "") -> Iterator[None]:
         """Keep the person's `value` out of what Exchange says, and say what its 403 means (section 2.1)."""
         try:
-            yield
+            with not_naming(value):
+                yield
         except ConnectorError as error:
-            if value:
-                error.vendor_text = error.vendor_text.replace(value, "•••")
             if error.status == 403:
                 error.next_step = "Check the key's level, and the endpoint id where the account's key is used."
             raise
@@ -325,15 +324,10 @@ def _is_name_of_kind(pair: str) -> bool:
 
 
 def _objects(reply: Reply) -> list[dict[str, Any]]:
-    """The objects of an answer's array; anything else in it is passed over."""
+    """The objects of an answer's array; anything else in it is passed over. What names people is never repeated."""
     rows = reply.json()
     if not isinstance(rows, list):
-        raise Permanent(
-            "Exchange answered with something that is no list.",
-            code="answer_unreadable",
-            vendor_text=reply.text[:MAX_VENDOR_TEXT],
-            status=reply.status,
-        )
+        raise unreadable("Exchange")
     return [row for row in rows if isinstance(row, dict)]
 
 

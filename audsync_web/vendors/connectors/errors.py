@@ -6,6 +6,11 @@ into before anything is sent again. An exception outside these families is a fau
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, quote_plus
+
 MAX_VENDOR_TEXT = 500
 
 
@@ -125,3 +130,25 @@ class UnknownOutcome(ConnectorError):
             status=self.status,
             reference=self.reference,
         )
+
+
+def unreadable(who: str, *, effect: bool = False) -> Transient | UnknownOutcome:
+    """What a success whose body is not understood means: a read is made again, an effect may have been done."""
+    family = UnknownOutcome if effect else Transient
+    return family(f"{who} gave an answer that cannot be read.", code="answer_unreadable")
+
+
+@contextmanager
+def not_naming(value: str) -> Iterator[None]:
+    """Around a call about a person: keep the identifier out of what the vendor says, also as addresses spell it."""
+    try:
+        yield
+    except ConnectorError as error:
+        if value:
+            error.vendor_text = re.sub(_in_any_spelling(value), "•••", error.vendor_text, flags=re.IGNORECASE)
+        raise
+
+
+def _in_any_spelling(value: str) -> str:
+    forms = ({letter, quote(letter, safe=""), quote_plus(letter)} for letter in value)
+    return "".join(f"(?:{'|'.join(re.escape(form) for form in sorted(spelt))})" for spelt in forms)

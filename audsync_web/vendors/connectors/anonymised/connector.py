@@ -42,7 +42,7 @@ from audsync_web.vendors.connectors.base import (
     identifier_field,
 )
 from audsync_web.vendors.connectors.client import BLOCK_BYTES, Reply, SizedStream
-from audsync_web.vendors.connectors.errors import NotSupported, Permanent, TooLarge, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.errors import NotSupported, Permanent, TooLarge, unreadable
 from audsync_web.vendors.connectors.fields import AccountConfig, Field, credential, pacing_fields
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules, Wrap
 from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
@@ -241,7 +241,7 @@ class AnonymisedConnector(Connector):
         reply = self._upload(delivery.segment.remote_id, part, journal)
         upload = UploadObject.read(reply.json())
         if upload is None:
-            raise UnknownOutcome("Anonymised took the file, but its answer cannot be read.", code="answer_unreadable")
+            raise unreadable("Anonymised", effect=True)
         return self._state(delivery, upload, part.lines, part.bytes, part.md5)
 
     def _upload(self, segment_id: str, part: PartPayload, journal: Journal) -> Reply:
@@ -380,7 +380,7 @@ class AnonymisedConnector(Connector):
         reply = self._session.read(UPLOAD, {"segment": segment_id, "upload": upload_id})
         upload = UploadObject.read(reply.json())
         if upload is None:
-            raise _unreadable()
+            raise unreadable("Anonymised")
         return upload
 
     def _active(self, segment_id: str) -> tuple[str | None, datetime | None]:
@@ -392,7 +392,7 @@ class AnonymisedConnector(Connector):
         if upload_id is None:
             return None, None
         if not isinstance(upload_id, str) or not upload_id:
-            raise _unreadable()
+            raise unreadable("Anonymised")
         return upload_id[: wire.LONGEST_WORD], utc_moment(answer.get("createdAt"))
 
 
@@ -413,19 +413,15 @@ def _over_limit(size: int, limit: int) -> str:
 def _readable_segment(reply: Reply) -> RemoteSegment:
     found = wire.segment(reply.object())
     if found is None:
-        raise UnknownOutcome("Anonymised answered without a segment that can be read.", code="answer_unreadable")
+        raise unreadable("Anonymised", effect=True)
     return found
-
-
-def _unreadable() -> Transient:
-    return Transient("Anonymised gave an answer that cannot be read.", code="answer_unreadable")
 
 
 def _uploads(reply: Reply) -> list[UploadObject]:
     """The list of E5, newest first whatever its order (A-U10)."""
     listed = reply.json()
     if not isinstance(listed, list):
-        raise _unreadable()
+        raise unreadable("Anonymised")
     if len(listed) > MOST_UPLOADS:
         logger.warning("anonymised lists %d uploads of one segment; %d are read", len(listed), MOST_UPLOADS)
     found = [upload for value in listed[:MOST_UPLOADS] if (upload := UploadObject.read(value))]

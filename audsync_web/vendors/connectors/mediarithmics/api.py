@@ -12,7 +12,7 @@ from typing import Any
 
 from audsync_web.vendors.connectors.base import Services
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
-from audsync_web.vendors.connectors.errors import Permanent, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.errors import Permanent, Transient, unreadable
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.reading import whole
 
@@ -59,7 +59,7 @@ class Api:
     def one(self, path: str, values: Values, **params: str) -> dict[str, Any]:
         """Read one resource."""
         reply = self._client.read("GET", path, values=values, params=params or None, headers=self._headers)
-        return _object(_unwrapped(reply, effect=False))
+        return _object(reply, effect=False)
 
     def pages(self, path: str, values: Values, **params: str) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page; ends rightly with and without `total` (M-U4)."""
@@ -69,7 +69,7 @@ class Api:
             reply = self._client.read("GET", path, values=values, params=paging, headers=self._headers)
             items = _unwrapped(reply, effect=False)
             if not isinstance(items, list):
-                raise Permanent("The vendor answered with something other than a list.", code="bad_answer")
+                raise unreadable("mediarithmics")
             if items == before:
                 return  # a list that knows no paging gives its first page for ever
             yield from (item for item in items if isinstance(item, dict))
@@ -84,13 +84,13 @@ class Api:
         reply = self._client.effect(
             method, path, values=values, params=params or None, json_body=body, headers=self._headers
         )
-        return _object(_unwrapped(reply, effect=True))
+        return _object(reply, effect=True)
 
     def post_file(self, path: str, values: Values, content_type: str, body: SizedStream) -> dict[str, Any]:
         """Post a file as the raw body, from disk and with its length, sent once."""
         headers = {**self._headers, "Content-Type": content_type}
         reply = self._client.effect("POST", path, values=values, data=body, headers=headers, timeout=FILE_TIMEOUT)
-        return _object(_unwrapped(reply, effect=True))
+        return _object(reply, effect=True)
 
     def data_file(self, uri: str) -> bytes:
         """M7, the file behind an opaque URI: always asked of the configured host, so the token goes nowhere else."""
@@ -108,9 +108,7 @@ def _unwrapped(reply: Reply, *, effect: bool) -> Any:
     if body.get("status") == "error":
         raise _refused(reply, effect=effect)
     if body.get("data") is None:
-        if effect:
-            raise UnknownOutcome("The vendor's answer cannot be read.", code="bad_answer", status=reply.status)
-        raise Transient("The vendor's answer cannot be read.", code="bad_answer", status=reply.status)
+        raise unreadable("mediarithmics", effect=effect)
     return body["data"]
 
 
@@ -126,9 +124,10 @@ def _refused(reply: Reply, *, effect: bool) -> Permanent | Transient:
     )
 
 
-def _object(data: Any) -> dict[str, Any]:
+def _object(reply: Reply, *, effect: bool) -> dict[str, Any]:
+    data = _unwrapped(reply, effect=effect)
     if not isinstance(data, dict):
-        raise Permanent("The vendor answered with something other than an object.", code="bad_answer")
+        raise unreadable("mediarithmics", effect=effect)
     return data
 
 

@@ -24,6 +24,7 @@ from audsync_web.vendors.connectors.errors import (
     Permanent,
     Transient,
     UnknownOutcome,
+    unreadable,
 )
 from audsync_web.vendors.connectors.fields import AccountConfig
 
@@ -197,5 +198,5 @@ def _without_report(state: RemoteState, error: ConnectorError) -> RemoteState:
 def _id_of(made: Mapping[str, Any]) -> str:
     found = identifier(made.get("id"))
     if not found:
-        raise UnknownOutcome("The vendor's answer names nothing that was made.", code="bad_answer")
+        raise unreadable("mediarithmics", effect=True)
     return found

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, SegmentSpec, SegmentState
-from audsync_web.vendors.connectors.errors import Permanent, UnknownOutcome
+from audsync_web.vendors.connectors.errors import Permanent, unreadable
 from audsync_web.vendors.connectors.reading import whole
 
 from .api import Api, identifier, moment, text
@@ -90,7 +90,7 @@ class Segments:
         }
         made = self._api.call("POST", "/audience_segments", {}, body, organisation_id=self._organisation_id)
         if not identifier(made.get("id")):
-            raise UnknownOutcome("The vendor's answer names no segment.", code="bad_answer")
+            raise unreadable("mediarithmics", effect=True)
         return made
 
     def read(self, remote_id: str) -> dict[str, Any]:

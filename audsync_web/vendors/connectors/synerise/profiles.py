@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, UnknownOutcome
+from audsync_web.vendors.connectors.client import Reply
+from audsync_web.vendors.connectors.errors import Permanent, UnknownOutcome, not_naming, unreadable
 from audsync_web.vendors.connectors.source import ProfileView
 
 from .session import Session
@@ -29,7 +30,7 @@ class Profiles:
 
     def tags(self) -> list[Tag]:
         """Every profile tag of the workspace."""
-        return read_tags(self._session.read(ALL_TAGS).json())
+        return _tags(self._session.read(ALL_TAGS))
 
     def tag(self, name: str) -> Tag | None:
         """The tag of that name; names are compared exactly."""
@@ -56,17 +57,19 @@ class Profiles:
 
     def find(self, kind: str, value: str) -> ProfileView | None:
         """The profile that has an identifier, None when there is none."""
-        try:
+        with not_naming(value):
             reply = self._session.read(LOOKUP, values={"type": LOOKUPS[kind], "value": value}, accept=(404,))
-        except ConnectorError as error:
-            error.vendor_text = error.vendor_text.replace(value, "•••")
-            raise
-        return read_profile(reply.object()) if reply.ok else None
+        if not reply.ok:
+            return None
+        profile = read_profile(reply.object())
+        if profile is None:  # nobody is what 404 says; taken for it, a member who left would keep the tag
+            raise unreadable("Synerise")
+        return profile
 
     def tags_of(self, client: str) -> Mapping[str, str]:
         """The tags of one profile: number → name."""
-        reply = self._session.read(TAGS_OF, values={"client": client})
-        return {str(tag.tag_id): tag.name for tag in read_tags(reply.json())}
+        found = _tags(self._session.read(TAGS_OF, values={"client": client}))
+        return {str(tag.tag_id): tag.name for tag in found}
 
     def assign(self, client: str, tag_id: int) -> bool:
         """Give a profile a tag; False when profile or tag is not there. A 400 for a duplicate needs a look."""
@@ -82,9 +85,17 @@ class Profiles:
     def erase(self, custom_id: str) -> bool:
         """Delete a profile for good; False when there is none."""
         try:
-            reply = self._session.effect("DELETE", BY_CUSTOM_ID, values={"value": custom_id}, accept=(404,))
+            with not_naming(custom_id):
+                reply = self._session.effect("DELETE", BY_CUSTOM_ID, values={"value": custom_id}, accept=(404,))
         except UnknownOutcome as lost:
-            lost.vendor_text = lost.vendor_text.replace(custom_id, "•••")
             lost.next_step = "Look the profile up first; erase it again only if it is still there."
             raise
         return reply.ok
+
+
+def _tags(reply: Reply) -> list[Tag]:
+    """The tags of a list; what is no list says nothing, not that there are none."""
+    rows = reply.json()
+    if not isinstance(rows, list):
+        raise unreadable("Synerise")
+    return read_tags(rows)

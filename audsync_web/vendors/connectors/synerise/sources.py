@@ -8,7 +8,7 @@ from typing import Any
 
 from audsync_web.vendors.connectors.base import Clock
 from audsync_web.vendors.connectors.client import Reply
-from audsync_web.vendors.connectors.errors import NotSupported, Permanent
+from audsync_web.vendors.connectors.errors import NotSupported, Permanent, unreadable
 from audsync_web.vendors.connectors.identifiers import UUID
 from audsync_web.vendors.connectors.reading import utc_moment, whole
 from audsync_web.vendors.connectors.source import (
@@ -69,7 +69,7 @@ class Sources:
         row = self._start(MATERIALISE, {"segment": checked_uuid(uuid)})
         number = whole(row.get("materializationId"))
         if number is None:
-            raise _unreadable()
+            raise unreadable("Synerise")
         ends_at = utc_moment(row.get("expiration")) or self._clock.now() + ASSUMED_LIFE
         return Materialisation(str(number), whole(row.get("count")), ends_at)
 
@@ -98,7 +98,7 @@ class Sources:
         row = self._start(EXPORT, body)
         number = whole(row.get("taskId"))
         if number is None:
-            raise _unreadable()
+            raise unreadable("Synerise")
         listed = row.get("columnOrder")
         columns = [str(column) for column in listed] if isinstance(listed, list) else []
         life = min(duration(row.get("ttl")), timedelta(minutes=float(self._settings["exportBudgetMinutes"])))
@@ -118,7 +118,7 @@ class Sources:
         )
         rows = _still_there(reply).json()
         if not isinstance(rows, list):
-            raise _unreadable()
+            raise unreadable("Synerise")
         profiles = [read_customer(row) for row in rows if isinstance(row, dict)]
         return SourcePage(profiles, offset, None, len(rows) < size)
 
@@ -168,7 +168,7 @@ def _customers(reply: Reply, offset: int, size: int) -> SourcePage:
     body = reply.object()
     listed = body.get("customers")
     if not isinstance(listed, list):
-        raise _unreadable()
+        raise unreadable("Synerise")
     profiles = [read_customer(row) for row in listed if isinstance(row, dict)]
     # A vendor that gives smaller pages than it was asked for says so.
     page = min(size, whole(body.get("limit")) or size)
@@ -185,12 +185,4 @@ def _still_there(reply: Reply) -> Reply:
 def _expired(status: int | None) -> SnapshotExpired:
     return SnapshotExpired(
         "The snapshot at Synerise is no longer there.", next_step="It is made anew once.", status=status
-    )
-
-
-def _unreadable() -> Permanent:
-    return Permanent(
-        "Synerise answered with something unexpected.",
-        code="answer_unreadable",
-        next_step="Check the base URL of the vendor account.",
     )

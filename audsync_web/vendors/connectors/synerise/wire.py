@@ -72,9 +72,8 @@ def tag_name(technical_name: str, version: int = 1) -> str:
     return name
 
 
-def read_tags(value: Any) -> list[Tag]:
+def read_tags(rows: Sequence[Any]) -> list[Tag]:
     """The tags of a list; what is none is passed over."""
-    rows = value if isinstance(value, list) else []
     found = [read_tag(row) for row in rows if isinstance(row, dict)]
     return [tag for tag in found if tag is not None]
 
@@ -119,8 +118,8 @@ def _reason(entry: Mapping[str, Any], name: str) -> str:
     """Property and message, without the value that was rejected: a reason is shown and may be kept."""
     message = str(entry.get("message") or "refused")
     value = entry.get("rejectedValue")
-    if isinstance(value, str) and value:
-        message = message.replace(value, "•••")
+    if isinstance(value, str | int) and str(value):  # a telephone number may come as one
+        message = message.replace(str(value), "•••")
     return f"{name}: {message}"[:LONGEST_REASON] if name else message[:LONGEST_REASON]
 
 
