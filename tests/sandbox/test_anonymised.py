@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -67,9 +66,8 @@ class Partner:
 
 
 @pytest.fixture
-def partner() -> Iterator[Partner]:
-    with Sandbox() as box:
-        yield Partner(box)
+def partner(box: Sandbox) -> Partner:
+    return Partner(box)
 
 
 # --- routing and who may come in -------------------------------------------------------------------------------------
