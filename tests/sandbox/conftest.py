@@ -6,10 +6,22 @@ import pytest
 
 from audsync_web.sandbox.server import Sandbox
 
-from . import mediarithmics_kit
+from . import mediarithmics_kit, xandr_kit
 
 
 @pytest.fixture
 def client(box: Sandbox) -> mediarithmics_kit.Client:
     """Of mediarithmics."""
     return mediarithmics_kit.Client(box)
+
+
+@pytest.fixture
+def caller(box: Sandbox) -> xandr_kit.Caller:
+    """Of Xandr, logged in."""
+    return xandr_kit.Caller(box)
+
+
+@pytest.fixture
+def target(caller: xandr_kit.Caller) -> int:
+    """A segment at Xandr that can be fed."""
+    return int(caller.control("segment", code="target"))
