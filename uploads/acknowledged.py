@@ -16,7 +16,7 @@ from audsync_web.vendors.connectors.formats import Op
 
 from . import files
 from .engine.applying import ALL, Acknowledged, AckRange
-from .engine.changes import Change, changes_of, row_numbers
+from .engine.changes import Change, ChangeReader, changes_of, row_numbers
 from .models import Delivery, Part, PartStatus
 from .outcomes import REFUSED_ROWS, keep_refused_rows
 
@@ -30,7 +30,8 @@ def acknowledged_ranges(delivery: Delivery, changes: Path) -> Acknowledged:
     listed = delivery.memory.get("whole_list") and parts.exists()
     if listed or (everything and not parts.filter(memory__has_key=REFUSED_ROWS).exists()):
         return ALL
-    return [_range(part, changes) for part in parts.order_by("first_row").iterator()]
+    with ChangeReader(changes) as reader:
+        return [_range(part, reader) for part in parts.order_by("first_row").iterator()]
 
 
 def unknown_ranges(delivery: Delivery) -> list[AckRange]:
@@ -39,7 +40,7 @@ def unknown_ranges(delivery: Delivery) -> list[AckRange]:
     return [AckRange(part.first_row, part.last_row, _ops(part)) for part in parts.iterator()]
 
 
-def _range(part: Part, changes: Path) -> AckRange:
+def _range(part: Part, changes: ChangeReader) -> AckRange:
     ops = _ops(part)
     refused = part.memory.get(REFUSED_ROWS, ())
     numbers = row_numbers(changes, part.first_row, part.last_row, ops) if refused else []
@@ -78,9 +79,11 @@ def count_done_steps(lease: Lease, delivery: Delivery) -> None:
 
 
 def _cut(lease: Lease, delivery: Delivery, part: Part, steps: Steps) -> None:
-    with files.local_file(delivery.changes_file) as changes:
+    with files.local_file(delivery.changes_file) as changes, ChangeReader(changes) as reader:
         rows = changes_of(changes, part.first_row, part.last_row, _ops(part))
-        numbers = row_numbers(changes, part.first_row, part.last_row, _ops(part))
+        numbers = row_numbers(reader, part.first_row, part.last_row, _ops(part))
+    # Written first: once the part is acknowledged nothing comes back to it.
+    keep_refused_rows(delivery, part, [Refusal(row, why) for row, why in steps.refused.items()])
     done = min(steps.done, len(rows))
     text = f"Stopped on the way: {done:,} of {len(rows):,} members had been worked by then."
     with transaction.atomic():
@@ -88,7 +91,6 @@ def _cut(lease: Lease, delivery: Delivery, part: Part, steps: Steps) -> None:
             _keep_rest(delivery, part, numbers[done], rows[done:], text)
             lease.update(parts_total=F("parts_total") + 1)
         _acknowledge(part, numbers[done - 1], rows[:done], steps, text)
-    keep_refused_rows(delivery, part, [Refusal(row, why) for row, why in steps.refused.items()])
 
 
 def _keep_rest(delivery: Delivery, part: Part, first_row: int, rows: Sequence[Change], text: str) -> None:

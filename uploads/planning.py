@@ -39,6 +39,7 @@ from .membership import (
 from .models import Delivery, DeliveryStatus, Mode, Part, Snapshot
 
 PARTS_AT_ONCE = 500
+LARGER_PARTS = "Leave the longest identifiers out, or let the account's parts be larger."
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,10 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
         delivery.planned_at, delivery.ends_at = now, lifetime.ends_at
         delivery.memory = {**delivery.memory, "neighbours": [row.destination.remote_id for row in neighbours]}
         rules = connector.part_rules(context_of(delivery, destination))
-        parts = _parts(delivery, connector, changes, rules, planned)
-        total = _store_parts(delivery, parts)
+        try:
+            total = _store_parts(delivery, _parts(delivery, connector, changes, rules, planned))
+        except PartTooLarge as error:
+            raise Permanent(str(error), code="too_large", next_step=LARGER_PARTS) from error
     if not planned.derived.held:
         files.delete(held_name)
         held_name = ""
@@ -264,10 +267,7 @@ def _parts(
     if rules.whole_list:
         _refuse_emptying(connector, planned, delivery)
         return iter([_whole_list_part(counts, changed - 1)])
-    try:
-        return plan_parts(changes, connector.line_format(context_of(delivery, delivery.destination)), rules)
-    except PartTooLarge as error:
-        raise Permanent(str(error), code="too_large") from error
+    return plan_parts(changes, connector.line_format(context_of(delivery, delivery.destination)), rules)
 
 
 def _is_in_doubt(delivery: Delivery, planned: Planned) -> bool:

@@ -8,36 +8,34 @@ from django.db.models import F, Max
 from audsync_web.vendors.connectors.formats import Op
 
 from . import files
-from .engine.changes import op_counts
+from .engine.changes import ChangeReader, nth_row, op_counts
 from .models import Part, PartStatus
 from .run import Run
 
 
 def split_part(run: Run, part: Part) -> bool:
-    """Cut a part in half; as often as the vendor says so. False when it holds a single row."""
-    rows = part.last_row - part.first_row + 1
-    if rows < 2:
+    """Cut a part into two of as many lines; as often as the vendor says so. False when it holds a single line."""
+    lines = part.adds + part.removes
+    if lines < 2:
         return False
-    middle = part.first_row + rows // 2 - 1
+    ops = tuple(Op(op) for op in part.ops)
+    second = Part(delivery_id=part.delivery_id, ops=part.ops, last_row=part.last_row, bytes=part.bytes)
+    with files.local_file(run.delivery.changes_file) as path, ChangeReader(path) as changes:
+        # Rows that ask for something else lie between those of the part: they are another part's.
+        part.last_row = nth_row(changes, part.first_row, part.last_row, ops, lines // 2)
+        second.first_row = part.last_row + 1
+        for half in (part, second):
+            _count(half, op_counts(changes, half.first_row, half.last_row, ops))
     with transaction.atomic():
-        last = run.parts().aggregate(last=Max("number"))["last"] or 0
-        second = Part(delivery_id=part.delivery_id, number=last + 1, ops=part.ops, status=PartStatus.PLANNED)
-        second.bytes = part.bytes
-        _take_rows(run, second, middle + 1, part.last_row)
-        _take_rows(run, part, part.first_row, middle)
-        part.status, part.intent = PartStatus.PLANNED, None
+        second.number = (run.parts().aggregate(last=Max("number"))["last"] or 0) + 1
         second.save()
         part.save()
         run.lease.update(parts_total=F("parts_total") + 1)
     return True
 
 
-def _take_rows(run: Run, part: Part, first: int, last: int) -> None:
-    ops = tuple(Op(op) for op in part.ops)
-    with files.local_file(run.delivery.changes_file) as changes:
-        counts = op_counts(changes, first, last, ops)
-    part.first_row, part.last_row = first, last
-    part.removes = counts[Op.REMOVE]
-    part.adds = counts[Op.ADD] + counts[Op.RENEW]
-    part.lines, part.bytes = part.adds + part.removes, part.bytes // 2
-    part.memory = {}
+def _count(half: Part, counts: dict[Op, int]) -> None:
+    half.status, half.intent, half.memory = PartStatus.PLANNED, None, {}
+    half.removes = counts[Op.REMOVE]
+    half.adds = counts[Op.ADD] + counts[Op.RENEW]
+    half.lines, half.bytes = half.adds + half.removes, half.bytes // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -131,18 +132,29 @@ def _renumbered(uploads: Sequence[str | None], upload_id: str) -> tuple[list[str
 
 def acknowledged_rows(delta: ChangeReader, acknowledged: Acknowledged) -> Iterator[Rows]:
     """The acknowledged ones of a change file's rows, block by block."""
+    if isinstance(acknowledged, _Everything):
+        yield from (rows for _, rows in delta.numbered_blocks())
+        return
+    coming = deque(sorted(acknowledged, key=lambda ack: ack.first_row))
+    reaching: list[AckRange] = []
     for first, rows in delta.numbered_blocks():
-        if isinstance(acknowledged, _Everything):
-            yield rows
-            continue
-        mask = np.zeros(len(rows), np.bool_)
-        for ack in acknowledged:
-            start, stop = max(ack.first_row - first, 0), min(ack.last_row + 1 - first, len(rows))
-            if start < stop:
-                mask[start:stop] |= ch.op_mask(rows.slice(start, stop), ack.ops)
-            mask[[row - first for row in ack.without if first <= row < first + len(rows)]] = False
+        # There may be as many ranges as blocks and more: each is looked at only where it lies.
+        while coming and coming[0].first_row < first + len(rows):
+            reaching.append(coming.popleft())
+        reaching = [ack for ack in reaching if ack.last_row >= first]
+        mask = _mask(first, rows, reaching)
         if mask.any():
             yield rows.keep(mask)
+
+
+def _mask(first: int, rows: Rows, acknowledged: Sequence[AckRange]) -> Mask:
+    """Which of a block's rows, of which `first` is the number of the first one, are acknowledged."""
+    mask = np.zeros(len(rows), np.bool_)
+    for ack in acknowledged:
+        start, stop = max(ack.first_row - first, 0), min(ack.last_row + 1 - first, len(rows))
+        mask[start:stop] |= ch.op_mask(rows.slice(start, stop), ack.ops)
+        mask[[row - first for row in ack.without if first <= row < first + len(rows)]] = False
+    return mask
 
 
 @dataclass(frozen=True)

@@ -91,21 +91,29 @@ def changes_of(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] =
     return found
 
 
-def row_numbers(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> list[int]:
+def row_numbers(changes: ChangeReader, first_row: int, last_row: int, ops: Sequence[Op]) -> list[int]:
     """The numbers, between these two (both inclusive), of the rows with one of these operations; for small parts."""
     found: list[int] = []
-    with ChangeReader(changes) as reader:
-        for first, block in reader.rows_between(first_row, last_row):
-            found += (np.flatnonzero(op_mask(block, ops)) + first).tolist()
+    for first, block in changes.rows_between(first_row, last_row):
+        found += (np.flatnonzero(op_mask(block, ops)) + first).tolist()
     return found
 
 
-def op_counts(changes: Path, first_row: int, last_row: int, ops: Sequence[Op] = EVERY_OP) -> dict[Op, int]:
+def nth_row(changes: ChangeReader, first_row: int, last_row: int, ops: Sequence[Op], count: int) -> int:
+    """The number of the `count`-th row (from 1) with one of these operations; the last row's where there are fewer."""
+    for first, block in changes.rows_between(first_row, last_row):
+        places = np.flatnonzero(op_mask(block, ops))
+        if count <= len(places):
+            return first + int(places[count - 1])
+        count -= len(places)
+    return last_row
+
+
+def op_counts(changes: ChangeReader, first_row: int, last_row: int, ops: Sequence[Op]) -> dict[Op, int]:
     """How many of the changes with these row numbers (both ends inclusive) ask for each of the operations."""
     counts = np.zeros(len(EVERY_OP), np.int64)
-    with ChangeReader(changes) as reader:
-        for _, block in reader.rows_between(first_row, last_row):
-            counts += np.bincount(block.columns["op"], minlength=len(EVERY_OP))
+    for _, block in changes.rows_between(first_row, last_row):
+        counts += np.bincount(block.columns["op"], minlength=len(EVERY_OP))
     return {op: int(counts[op]) if op in ops else 0 for op in EVERY_OP}
 
 

@@ -22,7 +22,7 @@ _NO_LIMIT = 1 << 62
 
 
 class PartTooLarge(ValueError):
-    """A single line, or a whole list, is larger than the vendor takes in one part."""
+    """A single line is larger than the vendor takes in one part."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,6 @@ class _Cutter:
         self._packed = PackedSize(form, rules.max_wire_bytes) if rules.max_wire_bytes and form.gzip else None
         if rules.max_wire_bytes and not form.gzip:
             self._max_bytes = min(self._max_bytes, rules.max_wire_bytes)
-        self._whole = rules.whole_list
         self._open: _Open | None = None
 
     def _removal_limit(self, rules: PartRules) -> int:

@@ -192,6 +192,7 @@ def test_several_destinations_are_compared_in_one_pass_as_if_each_were_alone(tmp
     assert together[1].adds == len(set(range(0, 3000, 2)) - set(range(0, 3000, 3)))
 
 
+BARE = LineFormat(lambda _op, _held: Wrap(b"", b""))
 NDJSON = LineFormat(
     lambda op, held: Wrap(b'{"id":"', b'","n":%d,"op":%d}' % (held, op == Op.REMOVE)),
     opening=b"[",
@@ -280,6 +281,21 @@ def test_gzipped_parts_keep_the_limit_on_the_wire_and_are_made_again_identically
         text += gzip.decompress(body)
     assert text == "".join(f"{name}:4410021:1440\n" for name in sorted(names)).encode()
     assert 1 < len(parts) < 6
+
+
+def test_of_many_parts_over_many_blocks_all_but_one_are_acknowledged(tmp_path: Path) -> None:
+    names = sorted(hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest() for number in range(70_000))
+    write(tmp_path / "members", dict.fromkeys(names[::2], 0), "")
+    write(tmp_path / "snapshot", dict.fromkeys(names[1::2], 0))
+    difference(tmp_path / "members", tmp_path / "snapshot", mode="replace", today=TODAY, out=tmp_path / "changes")
+    parts = list(plan_parts(tmp_path / "changes", BARE, PartRules(max_lines=1_000, split_operations=True)))
+    assert len(parts) == 70
+    for lost in (None, *parts[::23]):
+        taken = [AckRange(part.first_row, part.last_row, part.ops) for part in parts if part is not lost]
+        base, changes = tmp_path / "snapshot", tmp_path / "changes"
+        apply_changes(base, changes, taken, upload_id="new", ends_day=0, out=tmp_path / "after")
+        unsent = set() if lost is None else set(rows_of(changes, lost.first_row, lost.last_row, lost.ops))
+        assert set(read(tmp_path / "after")) == set(names[::2]) ^ unsent
 
 
 def test_a_line_that_fits_in_no_part_is_refused(changed: Path) -> None:
