@@ -131,6 +131,8 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
             fields |= _reason(delivery)
         if delivery.parts.filter(status=PartStatus.UNCERTAIN).exists():
             fields |= told(delivery, sums["uncertain"], fields)
+        elif status in {DeliveryStatus.FAILED, DeliveryStatus.PARTIAL} and not delivery.next_step:
+            fields["next_step"] = _next_step(delivery)
         lease.update(**fields)
     _leave_gates(delivery)
     _wake_next(delivery)
@@ -150,6 +152,15 @@ def _reason(delivery: Delivery) -> dict[str, Any]:
     said = delivery.parts.filter(status__in=ended).exclude(details="")
     details = said.order_by("status", "number").values_list("details", flat=True).first() or delivery.suspect
     return {"error_code": "vendor_failed", "error_text": details} if details else {}
+
+
+def _next_step(delivery: Delivery) -> str:
+    """What to do where the reason itself does not say it."""
+    if delivery.refused and not delivery.accepted:
+        return "Compare the identifiers in the file with the kind that this destination is fed with, then upload again."
+    named = " and name the job" if delivery.parts.exclude(job_id="").exists() else ""
+    label = delivery.destination.vendor_account.connector.label
+    return f"Send again what failed. If it ends the same way, ask {label}{named}."
 
 
 def _final_status(delivery: Delivery) -> DeliveryStatus:

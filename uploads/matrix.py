@@ -1,4 +1,4 @@
-"""The preflight as a table: a line for each destination, a column for each check, the fix in the cell."""
+"""The preflight as a table: a line for each destination; what holds or warns stands first, what passed is folded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from audsync_web.templatetags.statuses import status_face
 from audsync_web.vendors.connectors.base import Finding, Level
 
-from .preflight import Row
+from .preflight import LEVELS, Row
 
 LABELS = {
     "identifier": "Identifiers",
@@ -19,31 +19,33 @@ LABELS = {
     "quota": "Quota",
     "finish": "Done by",
 }
-REST = "vendor"
 REST_LABEL = "At the vendor"
 WORDS = {Level.OK: "passed", Level.WARNING: "warning", Level.BLOCKED: "blocked"}
+# Where they have passed they tell what will happen: the plan stands open, the other checks fold.
+PLAN = ("size", "finish")
 
 
 def matrix_of(rows: Sequence[Row]) -> dict[str, Any]:
-    """`checks` (the columns that have something to say) and `matrix` (the lines)."""
-    named = {_column(finding) for row in rows for finding in row.findings}
-    columns = [key for key in (*LABELS, REST) if key in named]
-    checks = [{"key": key, "label": LABELS.get(key, REST_LABEL)} for key in columns]
-    lines = [
-        {"account": row.destination.vendor_account, "cells": [_cell(row, check) for check in checks]} for row in rows
-    ]
-    return {"checks": checks, "matrix": lines}
+    """`matrix`: the destinations, the worst first, each with `open` findings, `passed` ones and the `plan`."""
+    worst_first = sorted(rows, key=lambda row: -LEVELS.index(row.level))
+    return {"matrix": [_line(row) for row in worst_first]}
 
 
-def _column(finding: Finding) -> str:
-    return finding.check if finding.check in LABELS else REST
-
-
-def _cell(row: Row, check: dict[str, str]) -> dict[str, Any]:
-    findings = [finding for finding in row.findings if _column(finding) == check["key"]]
-    return {"label": check["label"], "findings": [_shown(finding) for finding in findings]}
+def _line(row: Row) -> dict[str, Any]:
+    passed = [finding for finding in row.findings if finding.level == Level.OK]
+    standing = sorted(
+        (finding for finding in row.findings if finding.level != Level.OK),
+        key=lambda finding: -LEVELS.index(finding.level),
+    )
+    return {
+        "account": row.destination.vendor_account,
+        "open": [_shown(finding) for finding in standing],
+        "passed": [_shown(finding) for finding in passed if finding.check not in PLAN],
+        "plan": [finding.text for check in PLAN for finding in passed if finding.check == check],
+    }
 
 
 def _shown(finding: Finding) -> dict[str, str]:
     word = WORDS[finding.level]
-    return {"word": word, "icon": status_face(word).icon, "text": finding.text, "fix": finding.fix}
+    label = LABELS.get(finding.check, REST_LABEL)
+    return {"word": word, "icon": status_face(word).icon, "label": label, "text": finding.text, "fix": finding.fix}

@@ -218,11 +218,19 @@ def _source(
     if "renew_within_days" in delivery.upload.origin:
         base_path, out = stack.enter_context(snapshot_path(base)), folder / "ending"
         if base_path is None:
-            raise Permanent("Nobody is in this segment there any more.", code="nobody_there")
+            raise Permanent(
+                "Nobody is in this segment there any more.",
+                code="nobody_there",
+                next_step="Upload a list if somebody should be.",
+            )
         members_ending(base_path, out, first_day=lifetime.today, before_day=_renew_before(delivery, lifetime))
         return out, delivery.destination.identifier
     if "undo" in delivery.upload.origin:
-        raise Permanent("The membership of before is no longer kept.", code="file_gone")
+        raise Permanent(
+            "The membership of before is no longer kept.",
+            code="file_gone",
+            next_step="Upload the earlier list again instead.",
+        )
     upload = delivery.upload
     if not files.exists(upload.members_file):
         raise Permanent(

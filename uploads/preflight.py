@@ -15,6 +15,7 @@ from typing import Any
 from django.utils import timezone
 
 from audsync_web.jobs.models import Quota
+from audsync_web.templatetags.formats import format_bytes
 from audsync_web.vendors.connectors.base import (
     Connector,
     DeliveryContext,
@@ -220,12 +221,15 @@ def _caution(destination: Destination, load: Load) -> float:
 
 def _size(connector: Connector, estimate: Estimate, rules: PartRules) -> Finding:
     if rules.whole_list and rules.max_bytes is not None and estimate.bytes > rules.max_bytes:
-        text = f"About {estimate.bytes:,} bytes in one list; {connector.label} takes {rules.max_bytes:,} here."
+        takes_at_most = f"{connector.label} takes {format_bytes(rules.max_bytes)} here"
+        text = f"About {format_bytes(estimate.bytes)} in one list, and that is too much: {takes_at_most}."
         return Finding("size", Level.BLOCKED, text, "Ask for a higher limit, or spread the audience over segments.")
     if not estimate.parts:
         return Finding("size", Level.OK, "Nothing to send.")
     parts = "1 part" if estimate.parts == 1 else f"{estimate.parts:,} parts"
-    return Finding("size", Level.OK, f"{parts}, about {estimate.bytes:,} bytes." if estimate.bytes else f"{parts}.")
+    return Finding(
+        "size", Level.OK, f"{parts}, about {format_bytes(estimate.bytes)}." if estimate.bytes else f"{parts}."
+    )
 
 
 def _wait(destination: Destination, load: Load, gates: Sequence[Gate]) -> tuple[float, list[Finding]]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
+from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from tests.api_world import BASE, csv_of, make_segment, upload
 from tests.jobs_helper import run_until_quiet
@@ -57,6 +58,25 @@ def test_a_refusal_is_shown_with_the_vendors_words_and_reference(api: Client, co
     assert shown["details"] == (
         "The vendor refused with status 400. The vendor says: “bad file (reference 4f0c)”. Mend the file."
     )
+
+
+def test_a_delivery_that_failed_says_what_to_do_where_the_vendors_reason_does_not(
+    api: Client, account: VendorAccount, box: Sandbox, client: Client, actor: Actor
+) -> None:
+    segment = make_segment(api)
+    api.post(f"{BASE}/segment/{segment['id']}/publish")
+    run_until_quiet(wait=8)
+    box.context.faults.set("anonymised.fail", "The workspace is full")
+    made = upload(api, segment, csv_of("a1", "a2")).json()
+    run_until_quiet(wait=8)
+    row = Delivery.objects.get()
+    step = "Send again what failed. If it ends the same way, ask Anonymised UserSync and name the job."
+    assert (row.status, row.error_text, row.next_step) == ("failed", "The workspace is full", step)
+    assert actor.user is not None
+    client.force_login(actor.user)
+    board = client.get(reverse("upload_one", args=[made["id"]])).content.decode()
+    assert step in board
+    assert reverse("upload_retry", args=[made["id"]]) in board
 
 
 def test_a_delivery_that_can_be_confirmed_ends_when_it_was_seen_live(api: Client, account: VendorAccount) -> None:

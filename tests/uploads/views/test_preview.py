@@ -6,12 +6,16 @@ import re
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from audsync_web.people.models import AuditEntry
+from audsync_web.vendors.connectors.base import Finding, Level
 from tests.jobs_helper import run_until_quiet
 from tests.uploads.kit import make_destination, make_segment, make_upload
+from uploads.matrix import matrix_of
 from uploads.models import Delivery, Snapshot, Upload
+from uploads.preflight import Row
 
 from .kit import ready
 
@@ -77,6 +81,29 @@ def test_what_was_not_confirmed_stays_limited_when_it_is_sent(logged_in: Any, ma
     client.post(f"/uploads/{upload.pk}/go")
     upload.refresh_from_db()
     assert upload.max_removed_share == pytest.approx(0.35)
+
+
+def test_what_holds_or_warns_stands_first_and_what_passed_is_folded(segment: Any) -> None:
+    calm, held = segment.destinations.get(), make_destination(segment, "synerise", "custom_id")
+    passed = [Finding("identifier", Level.OK, "Fed with it."), Finding("quota", Level.OK, "No pause is known.")]
+    plan = [Finding("finish", Level.OK, "In about 3 s."), Finding("size", Level.OK, "1 part, about 2 MB.")]
+    bad = [Finding("quota", Level.WARNING, "A pause.", "Wait."), Finding("odd", Level.BLOCKED, "No.", "Ask.")]
+    rows = [Row(calm, [*plan, *passed]), Row(held, [*passed[:1], *bad])]
+    shown = matrix_of(rows)["matrix"]
+    assert [line["account"].vendor for line in shown] == ["synerise", "anonymised"]
+    assert [(one["label"], one["fix"]) for one in shown[0]["open"]] == [("At the vendor", "Ask."), ("Quota", "Wait.")]
+    assert [len(line["passed"]) for line in shown] == [1, 2]
+    assert shown[1]["plan"] == ["1 part, about 2 MB.", "In about 3 s."]
+    page = render_to_string("uploads/_matrix.html", {"matrix": shown})
+    assert "All checks passed" in page
+    assert "1 other check passed" in page
+    assert page.index("No.") < page.index("A pause.") < page.index("Fed with it.")
+
+
+def test_the_checks_give_sizes_as_every_other_page_does(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    page = client.get(f"/uploads/{ready(client, segment).pk}/preflight").content.decode()
+    assert re.search(r"1 part, about \d+\u202fB\.", page)
 
 
 def test_old_figures_are_counted_again_before_anything_goes(logged_in: Any, manager: Any, segment: Any) -> None:
