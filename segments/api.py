@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
@@ -28,16 +29,20 @@ from .api_shapes import (
     DestinationSerializer,
     DestinationWishSerializer,
     NewSegmentSerializer,
+    ReplacedPageSerializer,
+    ReplacedSerializer,
     SegmentChangeSerializer,
     SegmentPageSerializer,
     SegmentSerializer,
     destination_shape,
     read_wish,
     read_wishes,
+    replaced_shape,
     segment_shape,
     segment_shapes,
 )
 from .models import Destination, DestinationStatus, Segment, SegmentStatus
+from .renewing import destination_renew, left_at_vendors, left_segment_delete
 from .services import (
     SegmentConflict,
     destination_add,
@@ -74,6 +79,15 @@ class SegmentApi(ApiView):
     def segment(self, segment_id: int) -> Segment:
         """One segment of the company, else 404."""
         return get_visible_or_404(Segment.objects.all(), self.company, pk=segment_id)
+
+    def destination(self, segment_id: int, vendor_account_id: int) -> Destination:
+        """A present destination of one segment of the company, else 404."""
+        rows = self.segment(segment_id).destinations.current().select_related("vendor_account", "segment__company")
+        account = get_visible_or_404(VendorAccount.objects.all(), self.company, pk=vendor_account_id)
+        found: Destination | None = rows.filter(vendor_account=account).first()
+        if found is None:
+            raise Http404
+        return found
 
     def shown(self, segment_id: int) -> dict[str, Any]:
         """A segment as it is now."""
@@ -145,10 +159,11 @@ class SegmentView(SegmentApi):
         wanted = body.get("status", segment.status)
         if wanted not in SegmentStatus.values:
             raise ValidationError({"status": f"must be one of {', '.join(SegmentStatus.values)}"})
-        if "name" in body:
-            name = body["name"]
-            segment_change(actor=self.actor, segment=segment, name=name if isinstance(name, str) else "")
-        self._put_away_or_take_back(segment, wanted)
+        with transaction.atomic():
+            if "name" in body:
+                name = body["name"]
+                segment_change(actor=self.actor, segment=segment, name=name if isinstance(name, str) else "")
+            self._put_away_or_take_back(segment, wanted)
         return Response(self.shown(segment_id))
 
     def _put_away_or_take_back(self, segment: Segment, wanted: str) -> None:
@@ -223,13 +238,43 @@ class DestinationView(SegmentApi):
     )
     def delete(self, request: Request, segment_id: int, vendor_account_id: int) -> Response:
         """Remove a destination from its segment; what was chosen is done at the vendor in the background."""
-        segment = self.segment(segment_id)
-        rows = segment.destinations.current().select_related("vendor_account", "segment")
-        account = get_visible_or_404(VendorAccount.objects.all(), self.company, pk=vendor_account_id)
-        destination: Destination | None = rows.filter(vendor_account=account).first()
-        if destination is None:
-            raise Http404
+        destination = self.destination(segment_id, vendor_account_id)
         destination_release(
             actor=self.actor, destination=destination, choice=request.query_params.get("release", "leave")
         )
         return Response(self.shown(segment_id), status=status.HTTP_202_ACCEPTED)
+
+
+class DestinationRenewView(SegmentApi):
+    """A new version of a destination."""
+
+    @extend_schema(
+        operation_id="destination_renew", request=None, responses={201: DestinationSerializer, 409: CONFLICT}
+    )
+    def post(self, request: Request, segment_id: int, vendor_account_id: int) -> Response:
+        """Make a new segment at the vendor, with nobody in it, where the next uploads go; the old one stays there."""
+        made = destination_renew(actor=self.actor, destination=self.destination(segment_id, vendor_account_id))
+        return Response(destination_shape(made), status=status.HTTP_201_CREATED)
+
+
+class ReplacedListView(SegmentApi):
+    """What new versions have replaced and is still at its vendor."""
+
+    @extend_schema(operation_id="replaced_list", parameters=PAGE_PARAMETERS, responses={200: ReplacedPageSerializer})
+    def get(self, request: Request, segment_id: int) -> Response:
+        """The segments that a new version has taken the place of, oldest first."""
+        return page_response(request, left_at_vendors(self.segment(segment_id)), replaced_shape, order=("pk",))
+
+
+class ReplacedView(SegmentApi):
+    """One of them."""
+
+    @extend_schema(operation_id="replaced_delete", responses={202: ReplacedSerializer, 409: CONFLICT})
+    def delete(self, request: Request, segment_id: int, destination_id: int) -> Response:
+        """Delete it at its vendor, in the background."""
+        rows = left_at_vendors(self.segment(segment_id))
+        destination: Destination | None = rows.select_related("segment").filter(pk=destination_id).first()
+        if destination is None:
+            raise Http404
+        left_segment_delete(actor=self.actor, destination=destination)
+        return Response(replaced_shape(destination), status=status.HTTP_202_ACCEPTED)

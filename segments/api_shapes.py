@@ -33,6 +33,22 @@ class DestinationSerializer(serializers.Serializer[Any]):
     error = serializers.CharField(allow_null=True)
 
 
+class ReplacedSerializer(serializers.Serializer[Any]):
+    """A segment at a vendor account that a new version has taken the place of."""
+
+    id = serializers.IntegerField()
+    vendorAccountId = serializers.IntegerField()  # noqa: N815
+    vendor = serializers.CharField()
+    remoteId = serializers.CharField()  # noqa: N815
+
+
+class ReplacedPageSerializer(serializers.Serializer[Any]):
+    """A page of them, oldest first."""
+
+    results = ReplacedSerializer(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
 class SegmentSerializer(serializers.Serializer[Any]):
     """A segment."""
 
@@ -124,6 +140,16 @@ def destination_shape(destination: Destination) -> dict[str, Any]:
         "remoteId": destination.remote_id or None,
         # Without a code it is only our own pacing that waits.
         "error": error if destination.error_code and error else None,
+    }
+
+
+def replaced_shape(destination: Destination) -> dict[str, Any]:
+    """What a new version has replaced, its account loaded."""
+    return {
+        "id": destination.pk,
+        "vendorAccountId": destination.vendor_account_id,
+        "vendor": destination.vendor_account.vendor,
+        "remoteId": destination.remote_id,
     }
 
 

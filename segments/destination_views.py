@@ -117,7 +117,10 @@ def left_segment_delete(request: PageRequest, pk: int, destination_pk: int) -> H
     destination = renewing.left_at_vendors(segment).filter(pk=destination_pk).first()
     if destination is None:
         raise Http404
-    renewing.left_segment_delete(actor=request.actor, destination=destination)
+    try:
+        renewing.left_segment_delete(actor=request.actor, destination=destination)
+    except services.SegmentConflict as error:
+        return go_to(request, segment_url(segment), str(error), level=messages.ERROR)
     return go_to(request, segment_url(segment), f"{destination.remote_id} is being deleted at its vendor.")
 
 

@@ -26,6 +26,8 @@ LEFT = "leave"
 
 def can_be_renewed(destination: Destination) -> bool:
     """Whether a new remote segment may take its place now."""
+    if destination.segment.archived_at is not None:
+        return False
     connector = destination.vendor_account.connector
     return bool(connector.renewed_by and destination.remote_id and not destination.intent)
 
@@ -33,9 +35,12 @@ def can_be_renewed(destination: Destination) -> bool:
 def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
     """Make a new remote segment with nobody in it, and let the next uploads go there. Managers only.
 
-    Raises `SegmentConflict` where the vendor's segments are not renewed, or while the destination is worked on.
+    Raises `SegmentConflict` where the vendor's segments are not renewed, for an archived segment, or while the
+    destination is worked on.
     """
     actor.require_manager()
+    if destination.segment.archived_at is not None:
+        raise SegmentConflict("An archived segment takes no destinations.")
     if not can_be_renewed(destination):
         raise SegmentConflict("This destination cannot be given a new segment at its vendor now.")
     now = timezone.now()

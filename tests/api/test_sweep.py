@@ -92,6 +92,7 @@ def world(api: Client, account: VendorAccount, manager: User, company: Company) 
     return {
         "segment_id": row.pk,
         "vendor_account_id": account.pk,
+        "destination_id": row.destinations.get().pk,
         "upload_id": made["id"],
         "tus_id": partial.pk,
         "identifier_name": "email",

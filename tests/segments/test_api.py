@@ -156,6 +156,12 @@ def test_a_segment_is_renamed_put_away_and_taken_back(api: Client, account: Vend
         assert (answer.status_code, set(answer.json())) == (400, {"error"})
 
 
+def test_a_change_that_is_refused_changes_nothing(api: Client, account: VendorAccount) -> None:
+    path = f"/segment/{make_segment(api, name='Before')['id']}"
+    assert send(api, "PATCH", path, {"name": "After", "status": "published"}).status_code == 400
+    assert send(api, "GET", path).json()["name"] == "Before"
+
+
 def test_publish_waits_for_the_destinations_and_answers_200(api: Client, account: VendorAccount) -> None:
     segment = make_segment(api)
     run_until_quiet(kinds=("segments.destination",))
