@@ -193,6 +193,4 @@ def connector_for(account: VendorAccount, *, answer_within: float | None = None)
     try:
         yield connector
     finally:
-        close = getattr(connector, "close", None)
-        if close is not None:
-            close()
+        connector.close()

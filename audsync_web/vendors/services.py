@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -126,8 +127,8 @@ def account_connect(
 
 
 def _live_check(config: AccountConfig) -> AccountCheck:
-    connector = build_connector(config)
-    found = connector.check()
+    with closing(build_connector(config)) as connector:
+        found = connector.check()
     if found.missing:
         raise Permanent(
             f"These rights are missing: {', '.join(found.missing)}.",

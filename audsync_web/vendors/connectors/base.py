@@ -121,6 +121,10 @@ class Connector(ABC):
         self.config = config
         self.services = services
 
+    @abstractmethod
+    def close(self) -> None:
+        """Close pooled connections."""
+
     # -- account
 
     @property

@@ -6,7 +6,7 @@ import pytest
 
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.errors import AuthenticationFailed
-from tests.connectors.fakes import InMemoryPacer
+from tests.connectors.fakes import InMemoryPacer, services
 
 from .kit import Facts
 
@@ -32,6 +32,13 @@ class AccountPromises(Facts):
         assert connector.quota_scope == self.connect(box).quota_scope
         for secret in self.secrets():
             assert secret not in connector.quota_scope
+
+    def test_quota_scope_belongs_to_one_host(self):
+        """Whoever connects an address of their own cannot pause, or keep out, those who are at the vendor's."""
+        scopes = {
+            self.connector_type(self.config(f"https://{host}.example"), services()).quota_scope for host in ("a", "b")
+        }
+        assert len(scopes) == 2
 
     def test_every_request_takes_its_place_in_the_scope(self, box: Sandbox):
         connector = self.connect(box)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -54,6 +55,28 @@ class TroublePromises(Facts):
         for timeout in seen:
             assert isinstance(timeout, tuple)
             assert all(isinstance(value, (int, float)) and value > 0 for value in timeout)
+
+    def test_somebody_who_waits_is_answered_in_time(self, box: Sandbox, monkeypatch: pytest.MonkeyPatch):
+        seen: list[tuple[str | None, Any]] = []
+        original = requests.Session.send
+
+        def watched(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> Any:
+            seen.append((request.method, options["timeout"][1]))
+            return original(session, request, **options)
+
+        monkeypatch.setattr(requests.Session, "send", watched)
+        config = self.config(f"{box.url}/{self.vendor}{self.base_path}")
+        self.connector_type(config, replace(services(box.context.clock), answer_within=3.5)).check()
+        assert 3.5 in {seconds for _, seconds in seen}
+        assert {seconds for method, seconds in seen if method == "GET"} <= {3.5}
+
+    def test_its_connections_are_closed(self, box: Sandbox, monkeypatch: pytest.MonkeyPatch):
+        closed: list[requests.Session] = []
+        monkeypatch.setattr(requests.Session, "close", lambda session: closed.append(session))
+        connector = self.connect(box)
+        connector.check()
+        connector.close()
+        assert len(closed) == 1
 
     def test_a_redirect_to_another_host_is_refused_and_not_followed(self):
         with (

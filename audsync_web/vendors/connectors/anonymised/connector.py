@@ -119,6 +119,10 @@ class AnonymisedConnector(Connector):
         super().__init__(config, services)
         self._session = Session(config, services, self.quota_scope)
 
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._session.client.close()
+
     # -- account
 
     @property

@@ -40,6 +40,7 @@ class Session:
             pace=self._pace,
             throttled=self._throttled,
             secrets=(password,),
+            answer_within=services.answer_within,
         )
 
     def read(self, path: str, values: Mapping[str, str], accept: tuple[int, ...] = ()) -> Reply:

@@ -49,7 +49,12 @@ class Api:
             describe=_said,
             refer=_reference,
             secrets=(self._token,),
+            answer_within=services.answer_within,
         )
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._client.close()
 
     @property
     def _headers(self) -> dict[str, str]:

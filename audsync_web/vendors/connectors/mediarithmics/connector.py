@@ -81,16 +81,20 @@ class MediarithmicsConnector(Connector):
 
     def __init__(self, config: AccountConfig, services: Services) -> None:
         super().__init__(config, services)
-        api = Api(config, services, self.quota_scope)
-        self._segments = Segments(api, config.settings["datamartId"], config.settings["organisationId"])
-        self._imports = Imports(api, config, services.clock)
+        self._api = Api(config, services, self.quota_scope)
+        self._segments = Segments(self._api, config.settings["datamartId"], config.settings["organisationId"])
+        self._imports = Imports(self._api, config, services.clock)
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._api.close()
 
     # -- account
 
     @property
     def quota_scope(self) -> str:
         """The data mart: executions run one after the other there, whoever sends them (M-U32)."""
-        return f"mediarithmics:{self.config.settings['datamartId']}"
+        return f"mediarithmics:{self.config.host}:{self.config.settings['datamartId']}"
 
     @classmethod
     def validate(cls, config: AccountConfig) -> None:

@@ -75,6 +75,7 @@ class XandrApi:
             pace=self._pace,
             describe=_describe,
             secrets=(password,),
+            answer_within=services.answer_within,
         )
 
     def close(self) -> None:
