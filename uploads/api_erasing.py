@@ -5,7 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from django.core.exceptions import ValidationError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +20,7 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 
 from .api import UploadApi
 from .erasing import EraseWish, erase_begin, erase_lift, erase_retry
+from .lifecycle_lists import erasures_of
 from .models_erasing import Erasure, ErasureStatus, PersonSearch, SearchStatus, StepStatus, StepWhat
 from .receipts import erasure_shape, search_shape, steps_of
 from .searching import search_begin
@@ -207,10 +210,22 @@ class PersonEraseView(PersonApi):
 class ErasureListView(PersonApi):
     """The company's erasures."""
 
-    @extend_schema(operation_id="erasure_list", parameters=PAGE_PARAMETERS, responses={200: ErasurePageSerializer})
+    @extend_schema(
+        operation_id="erasure_list",
+        parameters=[
+            *PAGE_PARAMETERS,
+            OpenApiParameter("status", OpenApiTypes.STR, enum=ErasureStatus.values),
+            OpenApiParameter("q", OpenApiTypes.STR, description="Who asked, the number, or the kind of identifier."),
+        ],
+        responses={200: ErasurePageSerializer},
+    )
     def get(self, request: Request) -> Response:
-        """Every erasure, newest first; their steps stand on the single ones."""
-        rows = Erasure.objects.visible_to(self.company).select_related("company", "asked_by")
+        """The erasures, newest first; their steps stand on the single ones."""
+        wanted = request.query_params.get("status", "")
+        if wanted and wanted not in ErasureStatus.values:
+            raise ValidationError({"status": f"must be one of {', '.join(ErasureStatus.values)}"})
+        text = request.query_params.get("q", "").replace("\0", "").strip()
+        rows = erasures_of(self.company, status=wanted, text=text).select_related("company", "asked_by")
         order = ("-created_at", "-pk")
         return page_response(request, rows, lambda erasure: erasure_shape(erasure, []), order=order)
 

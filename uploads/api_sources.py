@@ -6,14 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audsync_web.api.errors import ApiError
-from audsync_web.api.paging import MAX_LIMIT, whole_number
+from audsync_web.api.paging import DEFAULT_LIMIT, MAX_LIMIT, PAGE_PARAMETERS, next_url, whole_number
 from audsync_web.api.permissions import Manager
 from audsync_web.api.schema import ErrorSerializer
 from audsync_web.api.times import api_time
@@ -131,21 +130,16 @@ class SegmentationProfilesView(SourceApi):
 
     @extend_schema(
         operation_id="segmentation_profiles",
-        parameters=[
-            OpenApiParameter("limit", OpenApiTypes.INT, description="Profiles a page; the vendor gives 100 at most."),
-            OpenApiParameter("offset", OpenApiTypes.INT, description="Where the page begins; 0 is the first profile."),
-        ],
+        parameters=PAGE_PARAMETERS,
         responses={200: SourcePageSerializer, 502: VENDOR_FAILED},
     )
     def get(self, request: Request, vendor_account_id: int, uuid: str) -> Response:
-        """Who is in the segmentation now, page by page. Asks the vendor."""
-        limit = whole_number(request, "limit", default=100, minimum=1, maximum=MAX_LIMIT)
-        offset = whole_number(request, "offset", default=0, minimum=0, maximum=LARGEST_OFFSET)
+        """Who is in the segmentation now, page by page. Asks the vendor, which gives 100 at most."""
+        limit = whole_number(request, "limit", default=DEFAULT_LIMIT, minimum=1, maximum=MAX_LIMIT)
+        # The vendor counts its rows, so the place where a page begins is a number.
+        offset = whole_number(request, "cursor", default=0, minimum=0, maximum=LARGEST_OFFSET)
         page = source_page(self.account(vendor_account_id), uuid, limit=limit, offset=offset)
-        following = None
-        if not page.last:
-            query = f"limit={limit}&offset={offset + len(page.profiles)}"
-            following = request.build_absolute_uri(f"{request.path}?{query}")
+        following = None if page.last else next_url(request, str(offset + len(page.profiles)))
         results = [_profile_shape(profile) for profile in page.profiles]
         return Response({"results": results, "matching": page.matching, "next": following})
 

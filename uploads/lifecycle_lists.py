@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from audsync_web.http import PageRequest, page_url
 from audsync_web.keyset import CursorInvalid, keyset_slice
+from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
 
@@ -52,13 +53,18 @@ PULL_ORDERS = _orders(time="created_at", status="status", read="rows", segment="
 def erasures_wanted(request: PageRequest) -> QuerySet[Erasure]:
     """The company's erasures that fit the page's filter, in its order."""
     wanted = _wanted(request, ErasureStatus.choices, ERASURE_ORDERS)
-    rows: QuerySet[Erasure] = Erasure.objects.visible_to(request.company).select_related("asked_by")
-    rows = rows.filter(status=wanted["status"]) if wanted["status"] else rows
-    if text := wanted["q"]:
-        rows = rows.annotate(number=Cast("id", CharField())).filter(
-            _asked_by(text) | _is_number(text) | _is_of_kind(text)
-        )
+    rows = erasures_of(request.company, status=wanted["status"], text=wanted["q"])
     return rows.order_by(*ERASURE_ORDERS[wanted["sort"]])
+
+
+def erasures_of(company: Company, *, status: str = "", text: str = "") -> QuerySet[Erasure]:
+    """The company's erasures of one status, and those that a text finds: by who asked, number or kind of identifier."""
+    rows: QuerySet[Erasure] = Erasure.objects.visible_to(company).select_related("asked_by")
+    rows = rows.filter(status=status) if status else rows
+    if not text:
+        return rows
+    numbered = rows.annotate(number=Cast("id", CharField()))
+    return numbered.filter(_asked_by(text) | _is_number(text) | _is_of_kind(text))
 
 
 def pulls_wanted(request: PageRequest, account: VendorAccount) -> QuerySet[SourcePull]:

@@ -30,7 +30,6 @@ PAGE = 50
 EXPORT_HEADER = (
     "segmentation", "segment", "status", "read", "without the identifier", "asked by", "asked at", "ended at", "upload"
 )  # fmt: skip
-LARGEST_OFFSET = 10**9
 
 
 def _account(request: PageRequest, pk: int) -> VendorAccount:

@@ -40,10 +40,11 @@ def page_response(
         page = keyset_slice(queryset, order=order, limit=limit, cursor=request.query_params.get("cursor"))
     except CursorInvalid as error:
         raise ApiError(status.HTTP_400_BAD_REQUEST, f"cursor: {error}") from None
-    return Response({"results": [represent(row) for row in page.rows], "next": _next(request, page.older)})
+    return Response({"results": [represent(row) for row in page.rows], "next": next_url(request, page.older)})
 
 
-def _next(request: Request, cursor: str | None) -> str | None:
+def next_url(request: Request, cursor: str | None) -> str | None:
+    """This call's next page, its filter and limit kept; None where there is none."""
     if cursor is None:
         return None
     query = request.query_params.copy()

@@ -15,6 +15,7 @@ from audsync_web.people.models import Company, User
 from audsync_web.vendors.connectors.registry import connector_class
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
+from tests.api_world import BASE, bearer_client
 from tests.factories import make_vendor_account
 from uploads import lifecycle_lists
 from uploads.models import Delivery, DeliveryStatus, Upload, UploadStatus
@@ -92,6 +93,37 @@ def test_the_export_holds_what_the_page_shows(manager: User, erasures: list[Eras
     answer = logged_in(manager).get(reverse("erasures_export"), {"status": "completed", "sort": "files"})
     lines = b"".join(answer).decode().splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == [str(erasures[2].pk), str(erasures[0].pk)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, [2, 1, 0]),
+        ({"status": "completed"}, [2, 0]),
+        ({"q": "e-mail"}, [0]),
+        ({"q": "ada@"}, [1]),
+        ({"q": "ada@", "status": "completed"}, []),
+        ({"q": "\0"}, [2, 1, 0]),
+    ],
+)
+def test_the_api_filters_erasures_as_the_page_does(
+    manager: User, company: Company, erasures: list[Erasure], query: dict[str, str], expected: list[int]
+) -> None:
+    answer = bearer_client(manager, company).get(f"{BASE}/erasures", query)
+    assert answer.status_code == 200
+    assert [row["id"] for row in answer.json()["results"]] == [str(erasures[number].pk) for number in expected]
+
+
+def test_the_api_keeps_the_filter_from_page_to_page_and_names_a_wrong_one(
+    manager: User, company: Company, erasures: list[Erasure]
+) -> None:
+    api = bearer_client(manager, company)
+    first = api.get(f"{BASE}/erasures", {"status": "completed", "limit": "1"}).json()
+    second = api.get(first["next"]).json()
+    assert [row["id"] for row in (*first["results"], *second["results"])] == [str(erasures[n].pk) for n in (2, 0)]
+    assert second["next"] is None
+    wrong = api.get(f"{BASE}/erasures", {"status": "nonsense"})
+    assert (wrong.status_code, "status" in wrong.json()["error"]) == (400, True)
 
 
 def test_pages_follow_each_other_in_the_chosen_order(

@@ -89,7 +89,7 @@ def post(api: Client, account: VendorAccount, body: dict[str, Any], uuid: str = 
 
 
 def test_a_segmentation_is_browsed_page_by_page(api: Client, synerise: VendorAccount) -> None:
-    url: str | None = f"{BASE}/vendor-accounts/{synerise.pk}/segmentations/{DEMO_SEGMENTATION}/profiles"
+    url: str | None = f"{BASE}/vendor-accounts/{synerise.pk}/segmentations/{DEMO_SEGMENTATION}/profiles?limit=100"
     seen: set[str] = set()
     pages = 0
     while url:
@@ -98,6 +98,18 @@ def test_a_segmentation_is_browsed_page_by_page(api: Client, synerise: VendorAcc
         assert page["matching"] == 250
         url, pages = page["next"], pages + 1
     assert (seen, pages) == (EVERYBODY, 3)
+
+
+def test_the_pages_of_a_segmentation_are_as_long_as_those_of_any_list(api: Client, synerise: VendorAccount) -> None:
+    path = f"{BASE}/vendor-accounts/{synerise.pk}/segmentations/{DEMO_SEGMENTATION}/profiles"
+    first = api.get(path, {"limit": "20"}).json()
+    second = api.get(first["next"]).json()
+    assert "cursor=" in first["next"]
+    assert (len(first["results"]), len(second["results"])) == (20, 20)
+    assert not {row["profileId"] for row in first["results"]} & {row["profileId"] for row in second["results"]}
+    for wrong in ("x", "-1", "1e9", "9" * 30):
+        answer = api.get(path, {"cursor": wrong})
+        assert (answer.status_code, "cursor" in answer.json()["error"]) == (400, True)
 
 
 def test_a_segmentation_becomes_the_membership_at_another_vendor(
