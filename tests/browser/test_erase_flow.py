@@ -4,16 +4,14 @@ and each of these pages without a fault for those who use a screen reader, a key
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people.models import Role
@@ -22,31 +20,18 @@ from audsync_web.sandbox.synerise import DEMO_SEGMENTATION
 from segments.models import Segment
 from segments.services import DestinationWish, segment_create
 from tests.api_world import bearer_client, upload
-from tests.factories import PASSWORD, make_actor, make_company, make_person
+from tests.factories import make_actor, make_company, make_person
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.models import Snapshot, Upload
 from uploads.models_erasing import Erasure, PersonSearch
 from uploads.models_sources import SourcePull
 
+from .kit import PHONE, WIDE, log_in, nothing_fails, window
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PHONE = {"width": 390, "height": 800}
-WIDE = {"width": 1440, "height": 900}
 PERSON = "person-1@example.invalid"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    known = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -81,18 +66,9 @@ def settle(row: Any) -> None:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, actor: Any) -> Iterator[Page]:
     """A logged-in browser in which no script may fail."""
-    context = browser.new_context(base_url=live_server.url, viewport=WIDE)  # type: ignore[arg-type]
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.goto("/login")
-    opened.fill("[name=username]", "ada@northwind.example")
-    opened.fill("[name=password]", PASSWORD)
-    opened.click("button[type=submit]")
-    opened.wait_for_url("**/")
-    yield opened
-    context.close()
-    assert said == []
+    with window(browser, live_server, viewport=WIDE) as opened, nothing_fails(opened):
+        log_in(opened, "ada@northwind.example")
+        yield opened
 
 
 def look(page: Page, name: str) -> None:
@@ -100,14 +76,14 @@ def look(page: Page, name: str) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         # The theme follows the system a moment later; a look in between would see half of each.
-        page.wait_for_timeout(400)
+        page.wait_for_function("theme => document.documentElement.dataset.bsTheme === theme", arg=scheme)
         for size in (WIDE, PHONE):
-            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.set_viewport_size(size)
             found = Axe().run(page)
             assert found.violations_count == 0, f"{name} {scheme}: {found.generate_report()}"
         wider = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
         assert not wider, f"{name} is wider than a phone"
-    page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+    page.set_viewport_size(WIDE)
     page.emulate_media(color_scheme="light")
 
 

@@ -3,40 +3,26 @@ those who use a screen reader, a keyboard, a phone or the dark."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people.models import Role
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
-from tests.factories import PASSWORD, make_actor, make_company, make_person
+from tests.factories import make_actor, make_company, make_person
 from tests.sandbox_accounts import connect
+
+from .kit import PHONE, WIDE, is_refusal, log_in, nothing_fails, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PHONE = {"width": 390, "height": 800}
 SHARED = "demo-cookie-shared"
 MOST_TABS = 80
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    known = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -61,25 +47,16 @@ def account(box: Sandbox) -> VendorAccount:
 @pytest.fixture
 def opened(browser: Browser, live_server: Any, account: VendorAccount) -> Iterator[Page]:
     """A logged-in browser."""
-    context = browser.new_context(base_url=live_server.url)
-    opened = context.new_page()
-    opened.goto("/login")
-    opened.fill("[name=username]", "mo@northwind.example")
-    opened.fill("[name=password]", PASSWORD)
-    opened.click("button[type=submit]")
-    opened.wait_for_url("**/")
-    yield opened
-    context.close()
+    with window(browser, live_server) as opened:
+        log_in(opened, "mo@northwind.example")
+        yield opened
 
 
 @pytest.fixture
 def page(opened: Page) -> Iterator[Page]:
     """One in which no script may fail and none may be refused."""
-    said: list[str] = []
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
-    yield opened
-    assert said == []
+    with nothing_fails(opened, is_refusal):
+        yield opened
 
 
 def tab_to(page: Page, target: Locator) -> None:
@@ -249,8 +226,8 @@ def test_every_identity_page_can_be_used_by_everybody(way: str, theme: str, open
     page = opened  # axe brings styles of its own, which the policy refuses
     page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     WAYS[way](page)
-    for name, size in (("wide", {"width": 1440, "height": 900}), ("phone", PHONE)):
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # width and height
+    for name, size in (("wide", WIDE), ("phone", PHONE)):
+        page.set_viewport_size(size)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -3,17 +3,15 @@ who use a screen reader, a keyboard, a phone or the dark."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from audsync_web.jobs.models import Quota, WorkerHeartbeat
 from audsync_web.people.models import Role
@@ -21,26 +19,13 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, DestinationStatus, Segment
 from segments.services import DestinationWish, segment_create
-from tests.factories import PASSWORD, make_actor, make_company, make_person
+from tests.factories import make_actor, make_company, make_person
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 
+from .kit import PHONE, WIDE, log_in, nothing_fails, window
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PHONE = {"width": 390, "height": 800}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    known = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -53,24 +38,9 @@ def actor(db: None) -> Any:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, actor: Any) -> Iterator[Page]:
     """A logged-in browser in which no script may fail."""
-    context = browser.new_context(base_url=live_server.url)
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("console", lambda line: said.append(line.text) if is_refusal_of_ours(line) else None)
-    opened.goto("/login")
-    opened.fill("[name=username]", "mo@northwind.example")
-    opened.fill("[name=password]", PASSWORD)
-    opened.click("button[type=submit]")
-    opened.wait_for_url("**/")
-    yield opened
-    context.close()
-    assert said == []
-
-
-def is_refusal_of_ours(line: ConsoleMessage) -> bool:
-    """Whether the content security policy refused something of a page; what axe brings along has no address."""
-    return "Content Security Policy" in line.text and bool(line.location["url"])
+    with window(browser, live_server) as opened, nothing_fails(opened):
+        log_in(opened, "mo@northwind.example")
+        yield opened
 
 
 def run() -> None:
@@ -170,23 +140,18 @@ def test_everything_can_be_done_without_javascript(
     browser: Browser, live_server: Any, box: Sandbox, actor: Any
 ) -> None:
     connect(box, actor, "anonymised", name="Anonymised EU")
-    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    page = context.new_page()
-    page.goto("/login")
-    page.fill("[name=username]", "mo@northwind.example")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button[type=submit]")
-    page.goto("/segments/new")
-    page.fill("[name=name]", "Lapsed buyers")
-    page.click("#segment-save")
-    run()
-    page.reload()
-    page.click("#publish-link")
-    page.click("main button:has-text('Publish for good')")
-    run()
-    page.reload()
-    assert "Published" in page.inner_text("#segment-live .place")
-    context.close()
+    with window(browser, live_server, java_script_enabled=False) as page:
+        log_in(page, "mo@northwind.example")
+        page.goto("/segments/new")
+        page.fill("[name=name]", "Lapsed buyers")
+        page.click("#segment-save")
+        run()
+        page.reload()
+        page.click("#publish-link")
+        page.click("main button:has-text('Publish for good')")
+        run()
+        page.reload()
+        assert "Published" in page.inner_text("#segment-live .place")
 
 
 def furnished(box: Sandbox, actor: Any) -> dict[str, str]:
@@ -237,7 +202,7 @@ def furnished(box: Sandbox, actor: Any) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", {"width": 1440, "height": 900}), ("dark", PHONE)])
+@pytest.mark.parametrize(("scheme", "size"), [("light", WIDE), ("dark", PHONE)])
 def test_no_page_of_accounts_and_segments_has_a_fault_that_axe_finds_or_is_wider_than_the_screen(
     scheme: Any, size: Any, page: Page, box: Sandbox, actor: Any
 ) -> None:

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from audsync_web.people.models import Role
 from segments.models import Segment
-from tests.factories import PASSWORD, make_company, make_person
+from tests.factories import make_company, make_person
 from tests.uploads.kit import make_destination, make_segment
+
+from .kit import log_in, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ERROR = (
     '<div class="notice notice-bad" role="alert" data-error><div><p>This did not work</p><p>Look later.</p></div></div>'
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    known = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -47,15 +34,9 @@ def segment(db: None) -> Segment:
 
 @pytest.fixture
 def page(browser: Browser, live_server: Any, segment: Segment) -> Iterator[Page]:
-    context = browser.new_context(base_url=live_server.url)
-    opened = context.new_page()
-    opened.goto("/login")
-    opened.fill("[name=username]", "mo@northwind.example")
-    opened.fill("[name=password]", PASSWORD)
-    opened.click("button[type=submit]")
-    opened.wait_for_url("**/")
-    yield opened
-    context.close()
+    with window(browser, live_server) as opened:
+        log_in(opened, "mo@northwind.example")
+        yield opened
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -3,7 +3,6 @@ for those who use a screen reader, in both themes."""
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,31 +11,20 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from audsync_web.people.models import Role
-from tests.factories import PASSWORD, make_company, make_person
+from tests.factories import make_company, make_person
 from tests.jobs_helper import run_until_quiet
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.models import Upload
 
+from .kit import log_in, nothing_fails, window
+
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 BOARD = re.compile(r"/uploads/[0-9a-f]{8}-[0-9a-f-]{27}$")
 PIECE = 8 * 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread; Django would take the test for asynchronous code.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    known = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=known, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -51,18 +39,9 @@ def world(db: None) -> Any:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, world: Any) -> Iterator[Page]:
     """A logged-in browser whose console must stay silent."""
-    context = browser.new_context(base_url=live_server.url)
-    opened = context.new_page()
-    said: list[str] = []
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.goto("/login")
-    opened.fill("[name=username]", "mo@northwind.example")
-    opened.fill("[name=password]", PASSWORD)
-    opened.click("button[type=submit]")
-    opened.wait_for_url("**/")
-    yield opened
-    context.close()
-    assert said == []
+    with window(browser, live_server) as opened, nothing_fails(opened):
+        log_in(opened, "mo@northwind.example")
+        yield opened
 
 
 @pytest.fixture
@@ -180,17 +159,12 @@ def test_a_refusal_of_the_server_is_shown_and_the_form_is_there_again(page: Page
 
 
 def test_the_form_works_without_scripts(browser: Browser, live_server: Any, world: Any, make_file: Any) -> None:
-    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
-    page = context.new_page()
-    page.goto("/login")
-    page.fill("[name=username]", "mo@northwind.example")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button[type=submit]")
-    page.goto(f"/uploads/new?segment={world['segment'].pk}")
-    page.set_input_files("[name=file]", make_file("provider_id\na1\n"))
-    page.click("#send")
-    page.wait_for_url(BOARD)
-    context.close()
+    with window(browser, live_server, java_script_enabled=False) as page:
+        log_in(page, "mo@northwind.example")
+        page.goto(f"/uploads/new?segment={world['segment'].pk}")
+        page.set_input_files("[name=file]", make_file("provider_id\na1\n"))
+        page.click("#send")
+        page.wait_for_url(BOARD)
 
 
 def make_everything(world: Any) -> list[str]:
