@@ -20,6 +20,8 @@ from .reports import vendor_report_audit, vendor_report_blocks
 def upload_rejections(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """All that was not taken, as CSV; `?code=` for one reason only."""
     upload = get_visible_or_404(Upload, request.company, pk=pk)
+    if upload.report_gone_at is not None:
+        raise Http404("The report of this upload is no longer kept.")
     rejections_audit(actor=request.actor, upload=upload)
     return csv_response(f"rejected-{upload.pk}.csv", COLUMNS, _only(rejected_rows(upload), request.GET.get("code", "")))
 

@@ -27,6 +27,14 @@ def test_rejected_rows_are_grouped_and_their_download_is_written_down(
     assert AuditEntry.objects.filter(action="upload.rejections_download", object_id=str(upload.pk)).exists()
 
 
+def test_a_report_that_is_no_longer_kept_is_not_given_as_an_empty_one(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    upload = make_upload(segment, report_gone_at=timezone.now())
+    assert logged_in(manager).get(f"/uploads/{upload.pk}/rejections").status_code == 404
+    assert not AuditEntry.objects.filter(action="upload.rejections_download").exists()
+
+
 def test_the_download_can_be_of_one_reason(logged_in: Any, manager: Any, segment: Any) -> None:
     client = logged_in(manager)
     upload = ready(client, segment, content=b'provider_id\na1\n"b,c"\n')
