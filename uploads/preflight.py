@@ -14,7 +14,6 @@ from typing import Any
 
 from django.utils import timezone
 
-from audsync_web.jobs.models import Quota
 from audsync_web.templatetags.formats import format_bytes
 from audsync_web.vendors.connectors.base import (
     Connector,
@@ -32,6 +31,7 @@ from audsync_web.vendors.connectors.identity import IdentityFilter, filter_findi
 from audsync_web.vendors.identity import filters_for_preflight
 from audsync_web.vendors.models import AccountStatus
 from audsync_web.vendors.runtime import connector_for
+from audsync_web.vendors.selectors import quotas_within
 from segments.models import Destination, DestinationStatus
 from segments.wording import NEXT_UPLOAD_MENDS, outcome_sentence
 
@@ -235,8 +235,8 @@ def _size(connector: Connector, estimate: Estimate, rules: PartRules) -> Finding
 def _wait(destination: Destination, load: Load, gates: Sequence[Gate]) -> tuple[float, list[Finding]]:
     """Seconds until its turn comes: pauses of the vendor's quotas, and deliveries that go before it."""
     now = timezone.now()
-    scope = destination.vendor_account.quota_scope
-    paused = Quota.objects.filter(key__startswith=scope, paused_until__gt=now).order_by("-paused_until").first()
+    pauses = quotas_within(destination.vendor_account.quota_scope).filter(paused_until__gt=now)
+    paused = pauses.order_by("-paused_until").first()
     findings, seconds = [Finding("quota", Level.OK, "No pause is known.")], 0.0
     if paused is not None and paused.paused_until is not None:
         seconds = (paused.paused_until - now).total_seconds()

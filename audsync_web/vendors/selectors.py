@@ -140,11 +140,16 @@ def quotas_in_use(account: VendorAccount) -> list[QuotaUse]:
     """Pauses, gates held and places taken in the account's quota scope, those that last longest first."""
     now = timezone.now()
     scope = account.quota_scope
-    rows = Quota.objects.filter(Q(key=scope) | Q(key__startswith=f"{scope}:")).filter(
+    rows = quotas_within(scope).filter(
         Q(paused_until__gt=now) | Q(held_until__gt=now) | Q(next_free_at__gt=now + WORTH_TELLING)
     )
     uses = [_use(row, scope, now) for row in rows.order_by("key")[:100]]
     return sorted(uses, key=lambda use: use.until or now, reverse=True)
+
+
+def quotas_within(scope: str) -> QuerySet[Quota]:
+    """The scope itself and its parts: never a scope that merely begins with the same digits."""
+    return Quota.objects.filter(Q(key=scope) | Q(key__startswith=f"{scope}:"))
 
 
 def _use(row: Quota, scope: str, now: datetime) -> QuotaUse:

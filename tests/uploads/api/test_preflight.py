@@ -85,6 +85,15 @@ def test_a_list_beyond_the_vendors_limit_is_red(api: Client, account: VendorAcco
     assert checks(row)["size"] == "red"
 
 
+def test_a_pause_of_a_neighbour_whose_number_begins_alike_is_none(
+    api: Client, segment: dict[str, Any], account: VendorAccount
+) -> None:
+    until = timezone.now() + timedelta(hours=2)
+    Quota.objects.create(key=f"{account.quota_scope}7:x", paused_until=until, pause_reason="The vendor asked for it.")
+    row = ask(api, segment, {"members": 5}).json()["destinations"][0]
+    assert checks(row)["quota"] == "green"
+
+
 def test_an_account_that_does_not_work_is_red_and_a_pause_is_amber(
     api: Client, segment: dict[str, Any], account: VendorAccount
 ) -> None:
