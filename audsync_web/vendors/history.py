@@ -14,6 +14,7 @@ from .runtime import connector_for
 from .selectors import deliveries_by_job
 
 ENTRIES_A_PAGE = 25
+ANSWER_WITHIN = 10.0
 # Vendors page from the front, so a deep page costs all before it.
 LAST_PAGE = 20
 
@@ -56,7 +57,7 @@ def vendor_history(account: VendorAccount, destination: Any, page: int) -> Histo
 def _ask(account: VendorAccount, destination: Any, page: int) -> HistoryPage:
     segment: SegmentRef | None = destination.ref() if destination else None
     start = (page - 1) * ENTRIES_A_PAGE
-    with connector_for(account) as connector:
+    with connector_for(account, answer_within=ANSWER_WITHIN) as connector:
         found = list(islice(connector.history(segment), start, start + ENTRIES_A_PAGE + 1))
     entries = found[:ENTRIES_A_PAGE]
     ours = deliveries_by_job(account, [entry.job_id for entry in entries])

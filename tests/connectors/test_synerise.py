@@ -150,6 +150,7 @@ def test_keys_of_one_workspace_share_its_limits_where_it_is_named(box: Sandbox):
         ({"tagColour": "green"}, "tagColour"),
         ({"sendEvents": True, "identifier": "phone"}, "sendEvents"),
         ({"batchItems": 1001}, "batchItems"),
+        ({"maxPartBytes": 950_001}, "maxPartBytes"),
         ({"identifier": "idfa"}, "identifier"),
     ],
 )

@@ -12,11 +12,11 @@ from audsync_web.vendors.connectors.errors import Permanent
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.reading import utc_moment
 
+from .fields import MOST_BYTES
 from .session import Session
 from .wire import PROPERTIES
 
 EVENTS = "/v4/events/batch"
-MOST_BYTES = 950_000
 SERVER_TIME = "/v4/server/time"
 ACTIONS = {Op.ADD: ("audience.join", "joined audience"), Op.REMOVE: ("audience.leave", "left audience")}
 

@@ -14,6 +14,7 @@ REGION_HELP = "A workspace lives in one region: " + ", ".join(f"{label} {url}" f
 
 MOST_ITEMS = 1000
 MOST_BYTES = 950_000
+"""Of one request: a megabyte is the vendor's bound, in whichever unit (section 5)."""
 
 
 def _limit(name: str, label: str, default: int, minimum: int, maximum: int | None = None, help: str = "") -> Field:
@@ -68,7 +69,7 @@ FIELDS: tuple[Field, ...] = (
     _limit("sampleSize", "Members read back", 20, 0, 200, "In each direction, to see that a delivery is live."),
     Field("countTolerance", "Count may differ by (share)", "number", default=0.01, minimum=0, maximum=1, advanced=True),
     _limit("batchItems", "Members in a batch", MOST_ITEMS, 1, MOST_ITEMS),
-    _limit("maxPartBytes", "Bytes in a batch", MOST_BYTES, 2_000, 1_000_000),
+    _limit("maxPartBytes", "Bytes in a batch", MOST_BYTES, 2_000, MOST_BYTES),
     _limit("singleItems", "Members in a part sent one by one", 100, 1, MOST_ITEMS),
     Field(
         "appearMinutes",
