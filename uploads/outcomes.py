@@ -16,7 +16,7 @@ from audsync_web.vendors.connectors.formats import Op
 
 from . import files
 from .engine.changes import changes_of
-from .models import Delivery, Part, PartStatus
+from .models import PART_ENDED, Delivery, Part, PartStatus
 from .payload import Payload
 from .reports import refused_name, vendor_report_name
 from .run import Run
@@ -69,11 +69,11 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
 
 
 def _add_sent(run: Run, part: Part, wire: Payload, told: dict[str, Any]) -> None:
-    """Count an answered send: with those of its row, else at once."""
-    sums = SentSums() if run.row is None else run.row
+    """Count an answered send: one that ended its part with those of the row, any other at once."""
+    sums = run.row if run.row is not None and part.status in PART_ENDED else SentSums()
     sums.add(wire, part)
     sums.told |= told
-    if run.row is None:
+    if sums is not run.row:
         run.lease.update(**sums.fields())
 
 
@@ -106,7 +106,7 @@ def _send_again(part: Part, state: RemoteState) -> None:
     part.status, part.intent, part.job_id, part.next_poll_at = PartStatus.PLANNED, None, "", None
     part.vendor_status, part.details, part.counters = state.raw[:120], state.details or "", dict(state.counters)
     part.resends += 1
-    part.polls = 0
+    part.polls, part.phase = 0, ""
     part.save()
 
 

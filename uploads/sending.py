@@ -71,7 +71,7 @@ def send_next_parts(run: Run) -> bool:
         run.put_off(wait.retry_after or 1.0)
         run.lease.update(details=wait.text)
         return False
-    with _inside(gates, parts[0], holder):
+    with _inside(gates, parts[0], holder), _summed(run) if in_a_row else nullcontext():
         _send_row(run, parts)
     return True
 
@@ -79,7 +79,7 @@ def send_next_parts(run: Run) -> bool:
 def _send_row(run: Run, parts: deque[Part]) -> None:
     """Send the first part, and on while each one ends with its answer."""
     until = time.monotonic() + ROW_SECONDS
-    with PartMaker(run.delivery, run.destination, run.connector) as maker, _summed(run):
+    with PartMaker(run.delivery, run.destination, run.connector) as maker:
         while parts:
             part = parts.popleft()
             # Made whole before the vendor hears of it: an upload address may live for minutes only.
@@ -90,7 +90,8 @@ def _send_row(run: Run, parts: deque[Part]) -> None:
 
 @contextmanager
 def _summed(run: Run) -> Iterator[None]:
-    """Gather what sends add to the delivery's sums, and write it once, however the row ends."""
+    """Gather what ended parts add to the delivery's sums, and write it once, however the row ends. Should the worker
+    die before, `resume_interrupted` makes up for it."""
     run.row = SentSums()
     try:
         yield
@@ -184,8 +185,7 @@ def _learn_limit(run: Run, error: TooLarge) -> None:
 def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Store what the vendor answered to a send, once: the job's id is unique in its quota scope."""
     try:
-        # In a row the part alone is written, by one statement.
-        with transaction.atomic() if run.row is None else nullcontext():
+        with transaction.atomic():
             store_state(run, part, state, wire=wire)
     except IntegrityError:
         _ask_a_person(

@@ -24,7 +24,7 @@ def part_sums(delivery: Delivery) -> dict[str, Any]:
 
 def sums_again(delivery: Delivery) -> dict[str, Any]:
     """The same and what went over the wire, for a delivery whose worker died before it had written them."""
-    answered = Q(status__in=[PartStatus.SUBMITTED, *PART_ENDED], sent_at__isnull=False)
+    answered = Q(status__in=[PartStatus.SUBMITTED, *PART_ENDED]) & ~Q(phase="")
     sends = F("resends") + Case(When(answered, then=1), default=0)
     wire = Part.objects.filter(delivery_id=delivery.pk).aggregate(
         wire_lines=Coalesce(Sum(F("lines") * sends), 0), wire_bytes=Coalesce(Sum(F("wire_bytes") * sends), 0)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import Actor
+from audsync_web.sandbox.framework import Entry
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Token
 from audsync_web.vendors.runtime import DatabaseTokens
@@ -17,7 +18,9 @@ from segments.services import segment_create
 from tests.api_world import upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
+from uploads import sending
 from uploads.models import Delivery, PartStatus
+from uploads.sums import SentSums
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,6 +44,69 @@ def test_many_small_batches_are_all_counted_and_leave_the_workspace_free(
     assert delivery.first_sent_at is not None
     assert delivery.last_sent_at is not None
     assert delivery.planned_at <= delivery.first_sent_at <= delivery.last_sent_at
+
+
+def ledger(box: Sandbox) -> list[Entry]:
+    return box.context.ledger.entries("mediarithmics")
+
+
+class Killed(BaseException):
+    """The worker is gone: nothing in the code answers to it."""
+
+
+def run_until_the_worker_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies where sums would be written."""
+
+    def die(_: SentSums) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SentSums, "fields", die)
+        with pytest.raises(Killed):
+            run_until_quiet()
+
+
+def sums(delivery: Delivery) -> tuple[int | None, int, int]:
+    delivery.refresh_from_db()
+    return delivery.accepted, delivery.wire_lines, delivery.parts_done
+
+
+def test_the_sums_of_a_row_whose_worker_died_are_made_up_for(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(box, actor, "synerise", identifier="custom_id", batchItems=5, sampleSize=0, graceMinutes=0)
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    upload(api, segment, "\n".join(("custom_id", *(f"crm-{number}" for number in range(20)), "")))
+
+    run_until_the_worker_dies(monkeypatch)
+    delivery = Delivery.objects.get()
+    assert delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).count() == 4
+    assert sums(delivery) == (None, 0, 0)
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    run_until_quiet(wait=5)
+    assert sums(delivery) == (20, 20, 4)
+    assert delivery.wire_bytes == sum(delivery.parts.values_list("wire_bytes", flat=True)) > 0
+
+
+def test_a_part_that_goes_alone_is_stored_with_its_sums_or_not_at_all(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("queue_seconds", "run_seconds"):
+        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(0))
+    connect(box, actor, "mediarithmics", identifier="user_agent_id")
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    upload(api, segment, "\n".join(("user_agent_id", *(f"vec:{number}" for number in range(5)), "")))
+
+    run_until_the_worker_dies(monkeypatch)
+    delivery = Delivery.objects.get()
+    assert delivery.parts.get().status == PartStatus.SENDING
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    run_until_quiet(wait=8)
+    assert sums(delivery) == (5, 5, 1)
+    assert sum(entry.path.endswith("/executions") and entry.method == "POST" for entry in ledger(box)) == 1
 
 
 def test_a_token_that_another_worker_renewed_is_found_once_the_vendor_refuses_the_old_one() -> None:
