@@ -21,8 +21,19 @@ from audsync_web.vendors.connectors.source import SnapshotExpired, SourcePage
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.sources import duration
 
-from .fakes import Canned, CannedServer, account_config, segment_spec, services
-from .synerise_support import asked, connect, control, switch, violations
+from .fakes import Canned, CannedServer, account_config, additions, segment_spec, services
+from .synerise_support import (
+    MEMBERS,
+    asked,
+    connect,
+    control,
+    deliver,
+    made,
+    members_of,
+    removals,
+    switch,
+    violations,
+)
 
 DEMO = sandbox.DEMO_SEGMENTATION
 EVERYBODY = [f"demo-crm-{number:06d}" for number in range(1, 251)]
@@ -57,14 +68,28 @@ def test_a_vendor_that_gives_smaller_pages_than_asked_is_read_to_the_end(box: Sa
     assert (len(first.profiles), first.last, last.last) == (60, False, True)
 
 
-def test_reads_beside_a_delivery_wait_for_each_other(box: Sandbox):
+def test_what_goes_on_beside_a_delivery_waits_for_each_other(box: Sandbox):
     """One call of a delivery and one other: never more than two at a time in a workspace."""
     connector = connect(box)
+    segment = made(connector)
+    calls = (
+        lambda: connector.segmentation_page(DEMO),
+        lambda: connector.find_profile("custom_id", EVERYBODY[0]),
+        lambda: connector.erase_profile(EVERYBODY[1]),
+        lambda: connector.create_segment(segment_spec("aud_k7q2_2")),
+        lambda: connector.preflight(segment, "custom_id", None),
+        connector.check,
+    )
     with connector.services.pacer.inside(f"{connector.quota_scope}:aside", places=1):
-        with pytest.raises(NotYet):
-            connector.segmentation_page(DEMO)
-        connector.find_profile("custom_id", EVERYBODY[0])
-    assert connector.segmentation_page(DEMO).matching == 250
+        for call in calls:
+            with pytest.raises(NotYet):
+                call()
+        deliver(box, connector, segment, additions(MEMBERS))
+        box.context.clock.advance(1)
+        deliver(box, connector, segment, removals(MEMBERS[:2]), number=2)
+    for call in calls:
+        call()
+    assert members_of(box, segment.remote_id) == set(MEMBERS[2:])
 
 
 def test_a_page_is_never_larger_than_the_vendor_is_known_to_give(box: Sandbox):

@@ -101,11 +101,13 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
     def __init__(self, config: AccountConfig, services: Services) -> None:
         super().__init__(config, services)
         self._session = Session(config, services, self.quota_scope)
-        self._profiles = Profiles(self._session)
-        self._sources = Sources(self._session, config.settings, services.clock)
         self._batches = Batches(self._session)
-        self._singles = Singles(self._profiles, services.clock)
+        self._singles = Singles(Profiles(self._session), services.clock)
         self._events = Events(self._session)
+        # Everything else may be asked for while a delivery goes on.
+        self._beside = self._session.beside()
+        self._profiles = Profiles(self._beside)
+        self._sources = Sources(self._beside, config.settings, services.clock)
         self._confirming = Confirming(self._profiles, self._sources, config.settings, services.clock)
 
     def close(self) -> None:
@@ -133,7 +135,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def check(self) -> AccountCheck:
         """Log in and ask which permissions the key has."""
-        return check_account(self._session, self._profiles, self.config.settings)
+        return check_account(self._beside, self._profiles, self.config.settings)
 
     # --- segments: profile tags (section 4.1)
 

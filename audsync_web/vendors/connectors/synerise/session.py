@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from audsync_web.vendors.connectors.base import Services, Token
 from audsync_web.vendors.connectors.client import Reply, VendorClient
@@ -35,6 +36,7 @@ class Session:
         self._per_second = float(config.settings["requestsPerSecond"])
         self._token_key = f"synerise:{config.host}:{fingerprint(self._key)}"
         self._own_login = False
+        self._place: Callable[[], AbstractContextManager[None]] = nullcontext
         self.client = VendorClient(
             base_url=config.base_url,
             vendor=config.vendor,
@@ -50,28 +52,32 @@ class Session:
 
     def read(self, path: str, *, accept: tuple[int, ...] = (), method: str = "GET", **call: Any) -> Reply:
         """A call without effect."""
-        return self._authorised(
-            lambda bearer, also: self.client.read(
-                method, path, headers=_headers(path, bearer), accept=accept + also, **call
+        with self._place():
+            return self._authorised(
+                lambda bearer, also: self.client.read(
+                    method, path, headers=_headers(path, bearer), accept=accept + also, **call
+                )
             )
-        )
 
     def effect(self, method: str, path: str, *, accept: tuple[int, ...] = (), **call: Any) -> Reply:
         """A call that changes something, sent once."""
-        return self._authorised(
-            lambda bearer, also: self.client.effect(
-                method, path, headers=_headers(path, bearer), accept=accept + also, **call
+        with self._place():
+            return self._authorised(
+                lambda bearer, also: self.client.effect(
+                    method, path, headers=_headers(path, bearer), accept=accept + also, **call
+                )
             )
-        )
 
     def open_read(self, path: str) -> Reply:
         """A call without effect that needs no token."""
         return self.client.read("GET", path, headers=_headers(path, {}))
 
-    def aside(self) -> AbstractContextManager[None]:
-        """The place of calls that go on beside deliveries. With one delivery at a time in an account, never more than
-        two calls are under way there (section 5)."""
-        return self._services.pacer.inside(self._aside_key, places=1)
+    def beside(self) -> Self:
+        """The same session for calls that go on beside a delivery, one at a time: with one delivery at a time in a
+        workspace, never more than two are under way there (section 5)."""
+        twin = copy(self)
+        twin._place = lambda: self._services.pacer.inside(self._aside_key, places=1)
+        return twin
 
     # --- the token
 

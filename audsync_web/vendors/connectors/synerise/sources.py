@@ -49,18 +49,14 @@ class Sources:
             params["recognized"] = "RECOGNIZED" if recognised else "ANONYMOUS"
         if search:
             params["search"] = search
-        reply = self._read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
+        reply = self._session.read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
         return _customers(reply, offset, size)
 
     def matching(self, uuid: str) -> int | None:
         """How many profiles a segmentation has now; `matching`, not `all` (section 9)."""
         params = {"limit": 1, "offset": 0}
-        reply = self._read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
+        reply = self._session.read(CLIENTS, values={"uuid": checked_uuid(uuid)}, params=params)
         return whole(reply.object().get("matching"))
-
-    def _read(self, path: str, **call: Any) -> Reply:
-        with self._session.aside():
-            return self._session.read(path, **call)
 
     # --- materialisation
 
@@ -76,7 +72,7 @@ class Sources:
     def read_materialisation(self, materialisation: Materialisation, offset: int) -> SourcePage:
         """`GET /crm/v1/clients/list/{id}`; no total: a page shorter than asked is the last."""
         size = min(int(self._settings["listPageSize"]), MOST_IN_A_PAGE)
-        reply = self._read(
+        reply = self._session.read(
             MATERIALISATION,
             values={"id": materialisation.materialisation_id},
             params={"limit": size, "offset": offset},
@@ -109,7 +105,7 @@ class Sources:
         if self._clock.now() >= task.ends_at:
             raise _expired(None)
         size = min(limit, int(self._settings["exportPageRows"]), MOST_EXPORT_ROWS)
-        reply = self._read(
+        reply = self._session.read(
             EXPORT_TASK,
             values={"id": task.task_id},
             params={"limit": size, "offset": offset},
@@ -132,8 +128,7 @@ class Sources:
                 code="endpoint_unconfirmed",
                 next_step="Switch on “Use unconfirmed calls” for this account, or browse the segmentation.",
             )
-        with self._session.aside():
-            reply = self._session.effect("POST", path, json_body=body, accept=(404, 405))
+        reply = self._session.effect("POST", path, json_body=body, accept=(404, 405))
         if reply.ok:
             return reply.object()
         raise Permanent(

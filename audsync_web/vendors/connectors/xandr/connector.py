@@ -274,8 +274,8 @@ class XandrConnector(Connector):
             yield Finding("segment", Level.BLOCKED, error.text, "Give the destination another remote segment.")
             return
         if segment.published and remote_segment(row, None).state is not SegmentState.PUBLISHED:
-            fix = "Activate it at Xandr, or publish the segment again."
-            yield Finding("segment", Level.BLOCKED, "The segment is inactive at Xandr: it takes no members.", fix)
+            text = "The segment is inactive at Xandr: it takes no members."
+            yield Finding("segment", Level.BLOCKED, text, "Activate it at Xandr.")
         else:
             yield Finding("segment", Level.OK, "The segment exists at Xandr.")
         if word(row.get("expire_minutes")) == "0":
