@@ -65,6 +65,9 @@ def new_file(name: str) -> Iterator[Path]:
     with spill_folder() as folder:
         path = folder / "file"
         yield path
+        # Storage keeps a file that is there already and gives the new one another name: the one there is of an earlier
+        # try, whose worker died before anybody was told of it.
+        delete(name)
         with path.open("rb") as source:
             default_storage.save(name, File(source))
 
@@ -78,6 +81,14 @@ def delete(name: str) -> None:
 def exists(name: str) -> bool:
     """Whether a stored file is there."""
     return bool(name) and default_storage.exists(name)
+
+
+def names_in(folder: str) -> list[str]:
+    """The names of the files that lie in a folder of storage, without it; none where there is no such folder."""
+    try:
+        return list(default_storage.listdir(folder)[1])
+    except FileNotFoundError:
+        return []
 
 
 def make_private_folder(path: Path) -> None:

@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,6 +75,7 @@ def partial_append(partial: PartialUpload, offset: int, blocks: Iterable[bytes])
     try:
         with _target(partial, offset) as target:
             failure = _write(hold, target, blocks, partial.length)
+        hold.keep()
     finally:
         hold.leave()
     partial.offset = hold.offset
@@ -86,10 +87,10 @@ def _write(hold: _Hold, target: BinaryIO, blocks: Iterable[bytes], length: int) 
     """Write until the blocks end; an expected failure is given back, so that the bytes before it are kept."""
     try:
         for block in files.within_room(blocks):
-            if hold.offset + len(block) > length:
+            if hold.written + len(block) > length:
                 return TooManyBytes()
             target.write(block)
-            hold.advance(len(block), target.flush)
+            hold.advance(len(block), target)
         return None
     except (BodyCut, OffsetConflict, files.StorageFull) as failure:
         return failure
@@ -100,28 +101,38 @@ def _write(hold: _Hold, target: BinaryIO, blocks: Iterable[bytes], length: int) 
 
 
 class _Hold:
-    """The right to append, in the row itself: whoever wrote `locked_until` last has it."""
+    """The right to append, in the row itself: whoever wrote `locked_until` last has it.
+
+    `written` is how far the request has come, `offset` how far of it is kept whatever happens: the row tells of that.
+    """
 
     def __init__(self, partial: PartialUpload, offset: int) -> None:
         now = timezone.now()
         self._pk = partial.pk
         self._ends_at = partial.created_at + LONGEST_LIFE
         self._until = now + HOLD
-        self.offset = offset
+        self.offset = self.written = offset
         self._told = time.monotonic()
         free = Q(locked_until__isnull=True) | Q(locked_until__lt=now)
         rows = PartialUpload.objects.filter(free, pk=partial.pk, offset=offset, upload__isnull=True)
         if not rows.update(locked_until=self._until):
             raise OffsetConflict(_why_not(partial.pk, offset))
 
-    def advance(self, count: int, flush: Callable[[], Any]) -> None:
+    def advance(self, count: int, target: BinaryIO) -> None:
         """Bytes were written. Renews the hold now and then; `OffsetConflict` when another request has taken it."""
-        self.offset += count
+        self.written += count
         if time.monotonic() - self._told < PROGRESS_SECONDS:
             return
         self._told = time.monotonic()
-        flush()
+        if files.is_local():
+            # Elsewhere a piece is kept as a whole, once the request has ended.
+            target.flush()
+            self.keep()
         self._store(timezone.now() + HOLD)
+
+    def keep(self) -> None:
+        """What was written so far is there to stay."""
+        self.offset = self.written
 
     def leave(self) -> None:
         """Give the right back, with the offset that was reached; `OffsetConflict` when it was lost before."""

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,29 @@ def test_pieces_are_objects_of_their_own_where_storage_is_remote(
     assert answer.status_code == 204
     assert _original(Upload.objects.get()) == MEMBERS
     assert not _bytes_of(url)
+
+
+def test_a_piece_counts_as_arrived_only_once_remote_storage_has_it(
+    api: Client, segment: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "is_local", lambda: False)
+    monkeypatch.setattr(partials, "PROGRESS_SECONDS", 0)
+    url = create(api, segment, len(MEMBERS), MEMBERS[:400]).headers["Location"]
+    partial = PartialUpload.objects.get()
+    seen: list[int] = []
+
+    def coming() -> Iterator[bytes]:
+        for start in (400, 500, 600):
+            yield MEMBERS[start : start + 100]
+            seen.append(PartialUpload.objects.get().offset)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(default_storage, "save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            partials.partial_append(partial, 400, coming())
+    partial.refresh_from_db()
+    assert (seen, partial.offset, partial.locked_until) == ([400, 400, 400], 400, None)
+    partials.partial_append(partial, 400, coming())
+    assert PartialUpload.objects.get().offset == 700
+    assert append(api, url, 700, MEMBERS[700:]).status_code == 204
+    assert _original(Upload.objects.get()) == MEMBERS
