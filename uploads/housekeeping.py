@@ -150,6 +150,7 @@ def enforce_retention() -> None:
     """Originals, reports and superseded snapshots go when each company's settings say so."""
     for company in Company.objects.all().iterator():
         _drop_originals(company)
+        _drop_changes(company)
         _drop_reports(company)
         _drop_superseded_snapshots(company)
 
@@ -164,9 +165,18 @@ def _drop_originals(company: Company) -> None:
         files.delete(upload.original)
         files.delete(upload.members_file)
         Upload.objects.filter(pk=upload.pk).update(original="", members_file="", original_gone_at=now)
-        for delivery in upload.deliveries.exclude(changes_file=""):
-            files.delete(delivery.changes_file)
-            Delivery.objects.filter(pk=delivery.pk).update(changes_file="")
+
+
+def _drop_changes(company: Company) -> None:
+    """What deliveries told their vendors, in the time of originals: top-ups and other uploads without a file have it,
+    too."""
+    old = Q(uploaded_at__lt=timezone.now() - timedelta(days=company.keep_originals_days))
+    if company.delete_originals_when_confirmed:
+        old |= Q(upload__status=UploadStatus.COMPLETED)
+    ended = Delivery.objects.filter(old, company=company, finished_at__isnull=False)
+    for delivery in ended.exclude(changes_file="")[:AT_ONCE]:
+        files.delete(delivery.changes_file)
+        Delivery.objects.filter(pk=delivery.pk).update(changes_file="")
 
 
 def _drop_reports(company: Company) -> None:

@@ -119,6 +119,7 @@ class Upload(Job):
             models.Index(fields=["company", "file_name", "id"], name="upload_by_name"),
             models.Index(fields=["company", "created_at"], condition=~_ENDED_UPLOAD, name="upload_live"),
             models.Index(fields=["created_at"], condition=~Q(original=""), name="upload_with_original"),
+            models.Index(fields=["created_at"], condition=Q(report_gone_at__isnull=True), name="upload_with_report"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(status__in=UploadStatus.values), name="upload_status_known"),
@@ -275,6 +276,7 @@ class Delivery(Job):
                 condition=Q(retry_of__isnull=True),
                 name="delivery_by_upload_time",
             ),
+            models.Index(fields=["uploaded_at"], condition=~Q(changes_file=""), name="delivery_with_changes"),
             models.Index(fields=["company", "-updated_at"], condition=_NEEDS_ATTENTION, name="delivery_concern"),
             models.Index(fields=["destination", "-id"], name="delivery_by_destination"),
             models.Index(fields=["company", "created_at"], condition=~_ENDED_DELIVERY, name="delivery_open"),
@@ -414,7 +416,7 @@ class Snapshot(models.Model):
     first_ends_on = models.DateField(null=True, blank=True)
     """The first day on which somebody's membership ends."""
     ends = models.JSONField(default=dict)
-    """How many members end when: `{"days": {day: count}, "later": count, "never": count}`; see topup.ends_of."""
+    """How many members end when: `{"days": {day: count}, "later": count, "never": count}`; see `membership.ends_of`."""
     created_at = models.DateTimeField(default=timezone.now)
     superseded_at = models.DateTimeField(null=True, blank=True)
 

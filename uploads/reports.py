@@ -5,20 +5,20 @@ A vendor's error file is given on byte for byte: nobody promises what it looks l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-
-from django.db.models import Q
 
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 
 from . import files
-from .models import Delivery, PartStatus
+from .models import Delivery
 from .planning import delivery_folder
 
 BLOCK_BYTES = 1024 * 1024
 
-_MAY_HAVE_REPORTS = Q(refused__gt=0) | Q(status=PartStatus.FAILED) | Q(resends__gt=0)
+_REFUSED = re.compile(r"refused-(\d+)\.csv\.gz")
+_VENDORS_OWN = re.compile(r"vendor-report-(\d+)")
 
 
 def refused_name(delivery: Delivery, number: int) -> str:
@@ -32,29 +32,24 @@ def vendor_report_name(delivery: Delivery, number: int) -> str:
 
 
 def report_names(delivery: Delivery) -> list[str]:
-    """Every report that a delivery may have, those of single parts included; some of them may not exist."""
-    of_parts = [
-        name
-        for number in _part_numbers(delivery)
-        for name in (refused_name(delivery, number), vendor_report_name(delivery, number))
-    ]
-    return [delivery.held_report, delivery.vendor_report, *of_parts]
+    """Every report that a delivery has, those of single parts included, however these have ended."""
+    own = [delivery.held_report] if delivery.held_report else []
+    return own + _reports_of_parts(delivery, _REFUSED) + _reports_of_parts(delivery, _VENDORS_OWN)
 
 
 def vendor_report_blocks(delivery: Delivery) -> Iterator[bytes]:
     """The vendor's error files of a delivery, one after the other in the order of its parts, as they came."""
-    for number in _part_numbers(delivery):
-        name = vendor_report_name(delivery, number)
-        if not files.exists(name):
-            continue
+    for name in _reports_of_parts(delivery, _VENDORS_OWN):
         with files.local_file(name) as path, path.open("rb") as source:
             while block := source.read(BLOCK_BYTES):
                 yield block
 
 
-def _part_numbers(delivery: Delivery) -> list[int]:
-    parts = delivery.parts.filter(_MAY_HAVE_REPORTS).order_by("number")
-    return list(parts.values_list("number", flat=True))
+def _reports_of_parts(delivery: Delivery, kind: re.Pattern[str]) -> list[str]:
+    """The reports of a kind that lie in the delivery's folder, in the order of their parts."""
+    folder = delivery_folder(delivery)
+    found = [match for name in files.names_in(folder) if (match := kind.fullmatch(name))]
+    return [f"{folder}/{match[0]}" for match in sorted(found, key=lambda match: int(match[1]))]
 
 
 def vendor_report_audit(*, actor: Actor, delivery: Delivery) -> None:

@@ -20,8 +20,9 @@ from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads import files
 from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, member_rows
+from uploads.housekeeping import enforce_retention
 from uploads.membership import current_snapshot, day_of, ends_of, snapshot_replace
-from uploads.models import Snapshot, Upload
+from uploads.models import Delivery, Snapshot, Upload
 from uploads.services import UploadConflict, upload_go
 from uploads.topup import ending_of_company, ending_of_segment, top_up
 from uploads.undo import undo_begin, undo_choices
@@ -228,3 +229,19 @@ def test_a_destination_without_an_end_is_never_topped_up(api: Client, box: Sandb
         "never": 1,
     }
     assert api.get(f"{BASE}/segment/{made['id']}/membership/top-up").json()["results"] == []
+
+
+def test_what_a_top_up_sent_goes_with_the_originals(
+    segment: Segment, api: Client, actor: Actor, company: Company
+) -> None:
+    deliver(api, segment, "anna", "ben")
+    age(segment, anna=3)
+    made = settle(top_up(actor=actor, segment=segment)[0])
+    changes = made.deliveries.get().changes_file
+    assert files.exists(changes)
+    long_ago = timezone.now() - dt.timedelta(days=company.keep_originals_days + 1)
+    Upload.objects.update(created_at=long_ago)
+    Delivery.objects.update(uploaded_at=long_ago)
+    enforce_retention()
+    assert not files.exists(changes)
+    assert (made.deliveries.get().changes_file, Upload.objects.get(pk=made.pk).original_gone_at) == ("", None)

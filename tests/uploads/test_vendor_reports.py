@@ -82,10 +82,11 @@ def test_where_the_vendor_left_no_file_there_is_none_to_download(
     assert api.get(url_of(refused)).status_code == 404
 
 
-def test_retention_deletes_the_files_of_every_part_those_that_failed_included(
-    refused: Delivery, company: Company, api: Client
+@pytest.mark.parametrize("status", [PartStatus.FAILED, PartStatus.CANCELLED, PartStatus.UNCERTAIN])
+def test_retention_deletes_the_files_of_every_part_however_it_ended(
+    refused: Delivery, company: Company, api: Client, status: PartStatus
 ) -> None:
-    Part.objects.filter(number=1).update(status=PartStatus.FAILED, refused=None)
+    Part.objects.update(status=status, refused=None, resends=0)
     names = [vendor_report_name(refused, number) for number in (1, 2)]
     assert all(files.exists(name) for name in names)
     Upload.objects.update(created_at=timezone.now() - timedelta(days=company.keep_reports_days + 1))
