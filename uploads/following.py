@@ -16,6 +16,7 @@ from .models import DeliveryStatus, Part, PartStatus
 from .outcomes import store_state
 from .run import Run, part_holder
 from .sums import part_sums
+from .writing import write_part
 
 POLLS_A_STEP = 20
 SLOW_POLL = timedelta(minutes=15)
@@ -26,14 +27,13 @@ def poll_due_parts(run: Run) -> bool:
     due = run.parts().filter(status=PartStatus.SUBMITTED, next_poll_at__lte=timezone.now()).order_by("next_poll_at")
     ended = False
     for part in list(due[:POLLS_A_STEP]):
-        run.lease.check()
         ended |= _poll(run, part)
     return ended
 
 
 def _poll(run: Run, part: Part) -> bool:
     part.polls += 1
-    part.save(update_fields=["polls"])
+    write_part(run.lease, part, ["polls"])
     stoppable = run.connector.capabilities.cancels_parts and not part.memory.get("cancel_asked")
     asks_to_stop = run.delivery.cancel_requested_at is not None and stoppable
     look = run.connector.cancel_part if asks_to_stop else run.connector.poll_part
@@ -63,7 +63,7 @@ def _end_unseen(run: Run, part: Part, gone: RemoteMissing) -> None:
     """Nothing is left to be followed: what came of the part will never be told."""
     part.status, part.ended_at, part.next_poll_at = PartStatus.UNCERTAIN, timezone.now(), None
     part.vendor_status, part.details = "not found", gone.text
-    part.save(update_fields=["status", "ended_at", "next_poll_at", "vendor_status", "details"])
+    write_part(run.lease, part, ["status", "ended_at", "next_poll_at", "vendor_status", "details"])
     run.lease.update(**part_sums(run.delivery), vendor_status="not found", last_looked_at=timezone.now())
     quotas.leave(part_holder(part.pk))
 
@@ -71,7 +71,7 @@ def _end_unseen(run: Run, part: Part, gone: RemoteMissing) -> None:
 def _note_refused(run: Run, part: Part, refusal: Permanent) -> None:
     """The vendor has the part and refuses to be asked about it: people are told, and the next look is far away."""
     part.next_poll_at = timezone.now() + SLOW_POLL
-    part.save(update_fields=["next_poll_at"])
+    write_part(run.lease, part, ["next_poll_at"])
     run.lease.update(status=DeliveryStatus.NEEDS_ATTENTION, **error_fields(refusal), **attention_fields(run.delivery))
 
 
@@ -83,7 +83,7 @@ def _note_overdue(run: Run, part: Part) -> bool:
     if timezone.now() - part.sent_at < timedelta(hours=hours):
         return False
     part.next_poll_at = timezone.now() + SLOW_POLL
-    part.save(update_fields=["next_poll_at"])
+    write_part(run.lease, part, ["next_poll_at"])
     run.lease.update(
         status=DeliveryStatus.NEEDS_ATTENTION,
         error_code="overdue",

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audsync_web.jobs.leases import CancelRequested, Lease
 
 from .models import Delivery, Part
+from .writing import write_part
 
 CHECK_EVERY = 2.0
 
@@ -26,20 +27,17 @@ class PartJournal:
 
     def intend(self, step: str, **detail: Any) -> None:
         """Store that `step` is about to be called."""
-        self._lease.check()
         self._part.intent = {"step": step, "at": timezone.now().isoformat(), "detail": detail}
-        self._part.save(update_fields=["intent"])
+        write_part(self._lease, self._part, ["intent"])
 
     def settle(self, *, part: Mapping[str, Any] | None = None, delivery: Mapping[str, Any] | None = None) -> None:
         """Store the outcome, merged into the part's and the delivery's memory, and clear the intent."""
         if delivery:
             self._delivery.memory = {**self._delivery.memory, **delivery}
             self._lease.update(memory=self._delivery.memory)
-        else:
-            self._lease.check()
         self._part.memory = {**self._part.memory, **(part or {})}
         self._part.intent = None
-        self._part.save(update_fields=["memory", "intent"])
+        write_part(self._lease, self._part, ["memory", "intent"])
 
     def alive(self) -> None:
         """Called between blocks of a long transfer: stops when the job was taken away or somebody cancelled it."""

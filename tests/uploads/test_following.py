@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audsync_web.jobs import quotas
 from audsync_web.jobs.kinds import JobKind, kind_named
-from audsync_web.jobs.leases import Lease, seize
+from audsync_web.jobs.leases import Lease, LeaseLost, seize
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.base import CannotTell, RemoteState, RemoteStatus
@@ -21,6 +21,7 @@ from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing, Tran
 from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
 from uploads import housekeeping, sending
+from uploads.journal import PartJournal
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
 from uploads.run import Run, part_holder
 from uploads.services import delivery_request_cancel, delivery_retry
@@ -282,6 +283,21 @@ def test_why_the_rest_was_not_sent_stays_while_what_the_vendor_has_is_followed(
     assert row.status == DeliveryStatus.PARTIAL
     assert (row.error_code, row.error_text) == ("refused", "The vendor refused the second part.")
     assert row.next_step == "Correct it."
+
+
+def test_a_worker_that_comes_back_late_writes_nothing_to_a_part_that_another_one_has(delivery: Delivery) -> None:
+    lease = seize(kind_named("uploads.delivery"), delivery.pk)
+    assert lease is not None
+    part = delivery.parts.get()
+    journal = PartJournal(lease, delivery, part)
+    journal.intend("send", piece=1)
+    Delivery.objects.update(lease_owner="another worker")
+    with pytest.raises(LeaseLost):
+        journal.intend("send", piece=2)
+    with pytest.raises(LeaseLost):
+        journal.settle(part={"cursor": 3})
+    kept = delivery.parts.get()
+    assert (kept.memory, kept.intent and kept.intent["detail"]) == ({}, {"piece": 1})
 
 
 def test_a_plan_that_was_begun_and_given_up_counts_no_parts(delivery: Delivery, vendor: SimpleNamespace) -> None:
