@@ -4,7 +4,6 @@ and each of these pages without a fault for those who use a screen reader, a key
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +20,8 @@ from segments.models import Segment
 from segments.services import DestinationWish, segment_create
 from tests.api_world import bearer_client, upload
 from tests.factories import make_actor, make_company, make_person
-from tests.jobs_helper import run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.jobs_helper import run_until, run_until_quiet
+from tests.sandbox_accounts import connect, hurry
 from uploads.models import Snapshot, Upload
 from uploads.models_erasing import Erasure, PersonSearch
 from uploads.models_sources import SourcePull
@@ -44,8 +43,7 @@ def actor(db: None) -> Any:
 @pytest.fixture
 def segment(box: Sandbox, actor: Any) -> Segment:
     """A segment at mediarithmics that has had two uploads."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    hurry(box, "mediarithmics")
     account = connect(box, actor, "mediarithmics", name="mics data mart", identifier="email_sha256")
     made = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])
     api = bearer_client(actor.user, actor.company)
@@ -55,12 +53,11 @@ def segment(box: Sandbox, actor: Any) -> Segment:
 
 
 def settle(row: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not row.finished_at and time.monotonic() < deadline:
-        run_until_quiet()
+    def is_over() -> bool:
         row.refresh_from_db()
-        time.sleep(0.05)
-    assert row.finished_at, row.status
+        return row.finished_at is not None
+
+    run_until(is_over, lambda: row.status)
 
 
 @pytest.fixture
@@ -95,7 +92,7 @@ def test_a_person_is_found_and_erased(page: Page, segment: Segment) -> None:
     page.wait_for_url("**/erase/searches/*")
     assert "person-1" not in page.url
     run_until_quiet(kinds=("uploads.search",))
-    expect(page.get_by_role("heading", name="Where they are")).to_be_visible(timeout=8000)
+    expect(page.get_by_role("heading", name="Where they are")).to_be_visible()
     expect(page.locator("#found")).to_contain_text("Lapsed buyers")
     look(page, "search")
     page.get_by_label("Type the identifier to confirm").fill("somebody else")
@@ -106,7 +103,7 @@ def test_a_person_is_found_and_erased(page: Page, segment: Segment) -> None:
     page.get_by_role("button", name="Remove everywhere").click()
     page.wait_for_url("**/erasures/*")
     settle(Erasure.objects.get())
-    expect(page.locator("#erasure")).to_contain_text("Every step is done", timeout=8000)
+    expect(page.locator("#erasure")).to_contain_text("Every step is done")
     assert PERSON not in page.content()
     look(page, "receipt")
     page.goto("/erase")
@@ -123,7 +120,7 @@ def test_a_person_who_is_nowhere(page: Page, segment: Segment) -> None:
     page.get_by_role("button", name="Find").click()
     page.wait_for_url("**/erase/searches/*")
     run_until_quiet(kinds=("uploads.search",))
-    expect(page.locator("#found")).to_contain_text("In no membership", timeout=8000)
+    expect(page.locator("#found")).to_contain_text("In no membership")
     look(page, "nowhere")
     PersonSearch.objects.update(person=None)
     page.reload()
@@ -148,7 +145,7 @@ def test_a_segmentation_is_brought_to_a_segment(page: Page, box: Sandbox, actor:
     page.wait_for_url("**/source-pulls/*")
     look(page, "pull")
     settle(SourcePull.objects.get())
-    page.get_by_role("link", name="See what it would change").click(timeout=8000)
+    page.get_by_role("link", name="See what it would change").click()
     run_until_quiet()
     page.reload()
     expect(page.get_by_role("button", name="Go", exact=True)).to_be_visible()

@@ -10,6 +10,7 @@ from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.registry import connector_class
 from segments.models import Destination, DestinationStatus, Segment
 from tests.factories import make_vendor_account
+from tests.jobs_helper import run_until
 from uploads.models import UPLOAD_ENDED, Delivery, DeliveryStatus, Upload, UploadStatus
 
 # What each connector must be given before it can be made; nothing of it opens anything.
@@ -66,3 +67,15 @@ def make_delivery(upload: Upload, destination: Destination, status: str = "compl
         **(ended | fields),
     )
     return delivery
+
+
+def settled(upload: Upload) -> Upload:
+    """Run due jobs until the upload has ended, well or not."""
+
+    def has_ended() -> bool:
+        upload.refresh_from_db()
+        return upload.has_ended
+
+    deliveries = upload.deliveries.values_list("status", "error_text", "details")
+    run_until(has_ended, lambda: f"{upload.status}: {upload.details} {list(deliveries.all())}")
+    return upload

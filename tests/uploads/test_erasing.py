@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,9 @@ from segments.models import Segment
 from segments.services import DestinationWish, destination_add, segment_create
 from tests.api_world import BASE, upload
 from tests.factories import make_actor
-from tests.jobs_helper import run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.jobs_helper import run_until, run_until_quiet
+from tests.sandbox_accounts import connect, hurry
+from tests.uploads.kit import settled
 from uploads.engine.finding import text_holds
 from uploads.erasing import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.models import Upload
@@ -43,8 +43,7 @@ OTHERS = ("anna@example.invalid", "ben@example.invalid")
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor) -> Segment:
     """A segment at mediarithmics, which is fed with hashes."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    hurry(box, "mediarithmics")
     account = connect(box, actor, "mediarithmics", identifier="email_sha256")
     made = segment_create(actor=actor, name="Newsletter", destinations=[DestinationWish(account)])
     run_until_quiet()
@@ -60,21 +59,10 @@ def everywhere(box: Sandbox, actor: Actor, segment: Segment) -> Segment:
     return segment
 
 
-def settle(made: Upload, seconds: float = 20) -> Upload:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        run_until_quiet()
-        made.refresh_from_db()
-        if made.has_ended:
-            return made
-        time.sleep(0.05)
-    raise AssertionError(f"{made.status}: {[(d.status, d.error_text, d.details) for d in made.deliveries.all()]}")
-
-
 def deliver(api: Client, segment: Segment, *people: str, mode: str = "replace") -> Upload:
     answer = upload(api, segment, "\n".join(("email", *people, "")), f"?mode={mode}")
     assert answer.status_code == 201, answer.content
-    made = settle(Upload.objects.get(pk=answer.json()["id"]))
+    made = settled(Upload.objects.get(pk=answer.json()["id"]))
     assert made.status == "completed", made.details
     return made
 
@@ -87,20 +75,18 @@ def found(actor: Actor, value: str = PERSON, kind: str = "", name: str = "") -> 
     return search
 
 
-def erased(actor: Actor, search: PersonSearch, seconds: float = 25, **wish: Any) -> Erasure:
+def erased(actor: Actor, search: PersonSearch, **wish: Any) -> Erasure:
     erasure = erase_begin(actor=actor, search=search, wish=EraseWish(PERSON, **wish))
-    return followed(erasure, seconds)
+    return followed(erasure)
 
 
-def followed(erasure: Erasure, seconds: float = 25) -> Erasure:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        run_until_quiet()
+def followed(erasure: Erasure) -> Erasure:
+    def is_over() -> bool:
         erasure.refresh_from_db()
-        if erasure.status != ErasureStatus.RUNNING:
-            return erasure
-        time.sleep(0.05)
-    raise AssertionError([(step.what, step.status, step.text) for step in erasure.steps.all()])
+        return erasure.status != ErasureStatus.RUNNING
+
+    run_until(is_over, lambda: [(step.what, step.status, step.text) for step in erasure.steps.all()])
+    return erasure
 
 
 def at_mediarithmics(box: Sandbox, segment: Segment) -> set[str]:

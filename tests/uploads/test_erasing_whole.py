@@ -19,7 +19,8 @@ from segments.services import DestinationWish, segment_create
 from tests.api_world import BASE, upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
-from tests.uploads.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment, settle
+from tests.uploads.kit import settled
+from tests.uploads.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment
 from uploads import partials
 from uploads.erasing import EraseWish, erase_begin
 from uploads.models import Upload
@@ -72,7 +73,7 @@ def test_a_file_that_is_being_sent_is_waited_for_and_then_goes(api: Client, segm
     PartialUpload.objects.update(locked_until=None)
     last = api.patch(url, FILE[-1:], PIECE, headers={**TUS, "Upload-Offset": str(len(FILE) - 1)})
     assert last.status_code == 204, last.content
-    made = settle(Upload.objects.get(pk=last["Upload-Id"]))
+    made = settled(Upload.objects.get(pk=last["Upload-Id"]))
     assert {row.held for row in made.deliveries.all()} == {1}
     Erasure.objects.update(next_action_at=timezone.now())
     assert followed(erasure).status == "completed"
@@ -86,7 +87,7 @@ def test_a_file_finished_after_an_erasure_holds_the_person(
     url = begin_file(api, segment, FILE[:8], len(FILE))
     followed(begin_erasure(actor))
     last = api.patch(url, FILE[8:], PIECE, headers={**TUS, "Upload-Offset": "8"})
-    made = settle(Upload.objects.get(pk=last["Upload-Id"]))
+    made = settled(Upload.objects.get(pk=last["Upload-Id"]))
     assert {row.held for row in made.deliveries.all()} == {1}
     assert HASH not in at_mediarithmics(box, segment)
 
@@ -241,12 +242,12 @@ def test_a_telephone_number_is_found_and_removed_however_it_was_written(
     made = segment_create(actor=actor, name="Callers", destinations=[DestinationWish(account)])
     run_until_quiet()
     answer = upload(api, made, "phone\n+44 (0)20 7946-0018\n+442079460019\n")
-    assert settle(Upload.objects.get(pk=answer.json()["id"])).status == "completed"
+    assert settled(Upload.objects.get(pk=answer.json()["id"])).status == "completed"
     assert len(found(actor, "0044 20 79460018", "phone").findings) == 1
     erasure = followed(begin_erasure(actor, "00442079460018", kind="phone"))
     assert (erasure.status, steps(erasure)["removal"][0]) == ("completed", "done")
     assert erasure.steps.get(what="removal").count == 1
     assert found(actor, "+442079460018").findings == []
     assert len(found(actor, "+442079460019").findings) == 1
-    later = settle(Upload.objects.get(pk=upload(api, made, "phone\n+44 20 7946 0018\n+442079460019\n").json()["id"]))
+    later = settled(Upload.objects.get(pk=upload(api, made, "phone\n+44 20 7946 0018\n+442079460019\n").json()["id"]))
     assert {row.held for row in later.deliveries.all()} == {1}

@@ -11,7 +11,7 @@ from segments.models import Segment
 from segments.services import DestinationWish, segment_create
 from tests.api_world import BASE, upload
 from tests.jobs_helper import run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.sandbox_accounts import connect, hurry
 from uploads.models import Delivery, Part, PartStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,8 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor) -> Segment:
     """A segment at mediarithmics, where jobs that do not succeed have worked half of their lines."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.01")
+    hurry(box, "mediarithmics")
     box.context.faults.set("mediarithmics.half_done", "0.5")
     account = connect(box, actor, "mediarithmics", identifier="user_agent_id")
     made = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])

@@ -17,7 +17,7 @@ from segments import publishing
 from segments.models import Destination, DestinationStatus
 from tests.api_world import make_segment, upload
 from tests.jobs_helper import run_due, run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.sandbox_accounts import connect, hurry
 from uploads import sending
 from uploads.models import Delivery, DeliveryStatus, Part
 
@@ -32,8 +32,7 @@ def mediarithmics(box: Sandbox, actor: Actor, monkeypatch: pytest.MonkeyPatch) -
     """An account at mediarithmics, and no time between two looks."""
     for module in (sending, publishing):
         monkeypatch.setattr(module, "SECOND_LOOK", timedelta(0))
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    hurry(box, "mediarithmics")
     connect(box, actor, "mediarithmics", identifier="email_sha256")
     return box
 

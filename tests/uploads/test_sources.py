@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from segments.models import Segment
 from segments.services import DestinationWish, segment_archive, segment_create, segment_publish
 from tests.api_world import BASE, bearer_client
 from tests.factories import make_actor
-from tests.jobs_helper import run_until_quiet
+from tests.jobs_helper import run_until, run_until_quiet
 from tests.sandbox_accounts import connect
+from tests.uploads.kit import settled
 from uploads import files, sources
 from uploads.models import Upload
 from uploads.models_sources import PullStatus, PullWay, SourcePull
@@ -56,26 +56,19 @@ def members(box: Sandbox, segment: Segment) -> set[str]:
     return set(box.vendors["anonymised"].control("members", {"segment": remote}))
 
 
-def ended(pull: SourcePull, seconds: float = 10) -> SourcePull:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        run_until_quiet(kinds=KINDS)
+def ended(pull: SourcePull) -> SourcePull:
+    def has_ended() -> bool:
         pull.refresh_from_db()
-        if pull.has_ended:
-            return pull
-        time.sleep(0.02)
-    raise AssertionError(f"{pull.status}: {pull.details} {pull.error_text}")
+        return pull.has_ended
+
+    run_until(
+        has_ended, lambda: f"{pull.status}: {pull.details} {pull.error_text}", lambda: run_until_quiet(kinds=KINDS)
+    )
+    return pull
 
 
-def delivered(pull: SourcePull, seconds: float = 15) -> Upload:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        run_until_quiet()
-        upload: Upload = Upload.objects.get(pk=pull.upload_key)
-        if upload.has_ended:
-            return upload
-        time.sleep(0.05)
-    raise AssertionError(f"{upload.status}: {upload.details}")
+def delivered(pull: SourcePull) -> Upload:
+    return settled(Upload.objects.get(pk=pull.upload_key))
 
 
 def chunks(pull: SourcePull) -> list[str]:
@@ -141,7 +134,7 @@ def test_a_segmentation_of_numbers_is_xandrs_membership(actor: Actor, synerise: 
     box.context.clock.advance(3600)
     pull = ended(pull_begin(actor=actor, account=synerise, segmentation=wanted, segment=made))
     assert pull.kind == "provider_id"
-    upload = delivered(pull, 30)
+    upload = delivered(pull)
     assert upload.status == "completed", upload.details
     remote = made.destinations.get().remote_id
     assert set(box.vendors["xandr"].control("members", {"segment": remote})) == numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 from django.test import Client
@@ -16,8 +15,8 @@ from segments.models import Destination, Segment
 from segments.services import segment_create, segment_publish
 from tests.api_world import BASE, make_segment, upload
 from tests.factories import make_actor
-from tests.jobs_helper import run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.jobs_helper import run_until, run_until_quiet
+from tests.sandbox_accounts import connect, hurry
 from uploads import files
 from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, member_rows
 from uploads.housekeeping import enforce_retention
@@ -33,8 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor, api: Client) -> Segment:
     """A published segment at mediarithmics, where members end."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    hurry(box, "mediarithmics")
     connect(box, actor, "mediarithmics", identifier="user_agent_id")
     made = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
     segment_publish(actor=actor, segment=made)
@@ -45,14 +43,13 @@ def segment(box: Sandbox, actor: Actor, api: Client) -> Segment:
 
 def settle(made: Upload, status: str = "completed") -> Upload:
     """Run jobs until the upload has come to `status`."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        run_until_quiet()
+
+    def has_come() -> bool:
         made.refresh_from_db()
-        if made.status == status:
-            return made
-        time.sleep(0.02)
-    raise AssertionError(f"{made.status}: {made.details}")
+        return made.status == status
+
+    run_until(has_come, lambda: f"{made.status}: {made.details}")
+    return made
 
 
 def deliver(api: Client, segment: Segment, *members: str, mode: str = "replace") -> Upload:

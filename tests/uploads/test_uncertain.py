@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -20,8 +19,8 @@ from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
 from segments.services import DestinationWish, destination_release, segment_create, segment_publish
 from tests.api_world import BASE, upload
-from tests.jobs_helper import run_due, run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.jobs_helper import run_due, run_until, run_until_quiet
+from tests.sandbox_accounts import connect, hurry
 from uploads import delivery as delivery_job
 from uploads import files, housekeeping
 from uploads.membership import current_snapshot
@@ -41,8 +40,7 @@ TOLD = "The outcome of 2 identifiers is not known"
 @pytest.fixture
 def segment(box: Sandbox, actor: Actor) -> Segment:
     """A segment at mediarithmics."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.01")
+    hurry(box, "mediarithmics")
     account = connect(box, actor, "mediarithmics", identifier="user_account_id", compartmentId="1042")
     made = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])
     run_until_quiet()
@@ -52,8 +50,7 @@ def segment(box: Sandbox, actor: Actor) -> Segment:
 @pytest.fixture
 def listed(box: Sandbox, actor: Actor, account: VendorAccount) -> Segment:
     """A segment at Anonymised, which takes whole lists."""
-    for name in ("pending_seconds", "processing_seconds"):
-        box.context.faults.set(f"anonymised.{name}", "0.01")
+    hurry(box, "anonymised")
     made = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])
     run_until_quiet()
     segment_publish(actor=actor, segment=made)
@@ -77,14 +74,12 @@ def deliver(api: Client) -> Deliver:
 
 
 def wait(delivery: Delivery, *until: str) -> Delivery:
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        step()
+    def has_come() -> bool:
         delivery.refresh_from_db()
-        if delivery.status in until:
-            return delivery
-        time.sleep(0.01)
-    raise AssertionError(f"{delivery.status}: {delivery.error_text or delivery.details}")
+        return delivery.status in until
+
+    run_until(has_come, lambda: f"{delivery.status}: {delivery.error_text or delivery.details}", step)
+    return delivery
 
 
 def step() -> None:
@@ -290,11 +285,7 @@ def test_whoever_is_perhaps_there_is_taken_out_before_a_destination_is_removed_e
     deliver(segment, *"abc")
     lose(box, deliver, segment, *"bcd")
     destination_release(actor=actor, destination=segment.destinations.get(), choice="empty")
-    deadline = time.monotonic() + 15
-    while Destination.objects.get().status != "released" and time.monotonic() < deadline:
-        step()
-        time.sleep(0.01)
-    assert Destination.objects.get().status == "released"
+    run_until(lambda: Destination.objects.get().status == "released", Destination.objects.get, step)
     assert at_vendor(box, segment) == set()
 
 

@@ -16,7 +16,7 @@ from audsync_web.people.models import AuditEntry, Company
 from audsync_web.sandbox.server import Sandbox
 from tests.api_world import BASE, make_segment, upload
 from tests.jobs_helper import run_until_quiet
-from tests.sandbox_accounts import connect
+from tests.sandbox_accounts import connect, hurry
 from uploads import files, housekeeping
 from uploads.models import Delivery, Part, PartStatus, Upload
 from uploads.reports import vendor_report_name
@@ -29,8 +29,7 @@ MEMBERS = [hashlib.sha256(f"person{number}@mail.example".encode()).hexdigest() f
 @pytest.fixture
 def refused(box: Sandbox, actor: Actor, api: Client) -> Delivery:
     """A delivery of two parts at mediarithmics of which each had one line that failed twice."""
-    for name in ("queue_seconds", "run_seconds"):
-        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    hurry(box, "mediarithmics")
     box.context.faults.set("mediarithmics.partial", "1")
     connect(box, actor, "mediarithmics", identifier="email_sha256", maxPartLines=3)
     segment = make_segment(api)
