@@ -17,7 +17,7 @@ from audsync_web.jobs.leases import Lease, LeaseLost, seize
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.base import CannotTell, RemoteState, RemoteStatus
-from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing, Transient
+from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, RemoteMissing, Transient
 from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
 from uploads import housekeeping, sending
@@ -89,6 +89,15 @@ def look(delivery: Delivery, looks: int = 1) -> Delivery:
     return delivery
 
 
+def answer_a_look_with(vendor: SimpleNamespace, error: ConnectorError) -> None:
+    """Let the vendor fail at every look."""
+
+    def fail(*_: Any) -> RemoteState:
+        raise error
+
+    vendor.poll_part = fail
+
+
 def test_an_overdue_part_keeps_needing_attention_from_the_first_time_it_was_said(
     delivery: Delivery, vendor: SimpleNamespace
 ) -> None:
@@ -116,10 +125,7 @@ def test_a_vendor_job_that_never_ends_fails_after_72_hours_of_attention(
 def test_a_vendor_that_refuses_to_be_asked_is_asked_seldom_and_people_are_told(
     delivery: Delivery, vendor: SimpleNamespace
 ) -> None:
-    def refuse(*_: Any) -> RemoteState:
-        raise Permanent("The vendor refused with status 400.")
-
-    vendor.poll_part = refuse
+    answer_a_look_with(vendor, Permanent("The vendor refused with status 400."))
     row = look(delivery)
     assert (row.status, row.error_text) == (DeliveryStatus.NEEDS_ATTENTION, "The vendor refused with status 400.")
     assert row.next_action_at is not None
@@ -176,10 +182,7 @@ def test_a_person_who_has_looked_lets_audsync_look_again_at_once(
 def test_a_part_that_the_vendor_no_longer_knows_has_failed_without_an_outcome(
     delivery: Delivery, vendor: SimpleNamespace
 ) -> None:
-    def gone(*_: Any) -> RemoteState:
-        raise RemoteMissing("The vendor does not know the job any more.")
-
-    vendor.poll_part = gone
+    answer_a_look_with(vendor, RemoteMissing("The vendor does not know the job any more."))
     row = look(delivery)
     assert (row.status, row.uncertain, row.not_yet_known) == (DeliveryStatus.FAILED, 1, 1)
     told = "The vendor does not know the job any more. The outcome of 1 identifier is not known"
