@@ -7,20 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from audsync_web.sandbox.server import Sandbox
-
-from .stack import Stack
+from .stack import Stack, started
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("stack")
-    with Sandbox() as box:
-        stack = Stack(folder, box)
-        stack.start()
+    with started(folder) as stack:
         stack.provision([stack.account("anonymised", minSecondsBetweenUploads=0)])
         yield stack
-        stack.stop()
 
 
 @pytest.fixture

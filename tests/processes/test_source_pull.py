@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from audsync_web.sandbox.server import Sandbox
 from audsync_web.sandbox.synerise import DEMO_SEGMENTATION
 
-from .stack import Stack, wait_for
+from .stack import Stack, started, wait_for
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
@@ -20,15 +19,12 @@ EVERYBODY = {f"demo-crm-{number:06d}" for number in range(1, 251)}
 
 @pytest.fixture(scope="module")
 def pulling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose Synerise gives ten profiles a page, so that there is a middle to be killed in."""
+    """A stack whose Synerise gives ten profiles a page, two pages a second: there is a middle to be killed in."""
     folder: Path = tmp_path_factory.mktemp("pulling")
-    with Sandbox() as box:
-        stack = Stack(folder, box)
-        stack.start()
-        source = stack.account("synerise", listPageSize=10, requestsPerSecond=5)
+    with started(folder) as stack:
+        source = stack.account("synerise", listPageSize=10, requestsPerSecond=2)
         stack.provision([stack.account("anonymised", minSecondsBetweenUploads=0), source])
         yield stack
-        stack.stop()
 
 
 def test_a_killed_worker_costs_one_page_of_a_segmentation(pulling: Stack) -> None:
@@ -42,12 +38,12 @@ def test_a_killed_worker_costs_one_page_of_a_segmentation(pulling: Stack) -> Non
         found: dict[str, Any] = pulling.call("GET", f"/source-pulls/{begun.json()['id']}").json()
         return found
 
-    wait_for(lambda: 20 <= pull()["rows"] < 200, 30, "some pages to be read", pulling.log)
+    wait_for(lambda: 20 <= pull()["rows"] < 200, "some pages to be read", pulling.log)
     for worker in pulling.workers():
         worker.kill()
     left = pull()
     assert left["status"] == "running", left
-    wait_for(lambda: pull()["status"] == "completed", 60, "the pull", pulling.log)
+    wait_for(lambda: pull()["status"] == "completed", "the pull", pulling.log)
     assert pull()["rows"] == 250
     upload = {"segmentId": segment["id"], "id": pull()["uploadId"]}
     ended = pulling.ended(upload)

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from audsync_web.sandbox.server import Sandbox
-
-from .stack import Stack, wait_for
+from .stack import Stack, started, wait_for
 from .test_main_job import ids
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
@@ -18,11 +16,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    with Sandbox() as box:
-        stack = Stack(tmp_path, box)
-        stack.start()
+    with started(tmp_path) as stack:
         yield stack
-        stack.stop()
 
 
 def test_a_wrong_vendor_password_is_said_and_work_goes_on_once_it_is_right(stack: Stack) -> None:
@@ -36,21 +31,21 @@ def test_a_wrong_vendor_password_is_said_and_work_goes_on_once_it_is_right(stack
         found: dict[str, str] = stack.call("GET", path).json()["destinations"][0]
         return found
 
-    wait_for(lambda: destination()["status"] == "needs attention", 40, "the destination to say so", stack.log)
+    wait_for(lambda: destination()["status"] == "needs attention", "the destination to say so", stack.log)
     assert "rejected" in str(destination()["error"])
     upload = stack.upload(made["id"], ids(100))
     shown = f"{path}/membership/upload/{upload['id']}"
-    wait_for(lambda: bool(stack.call("GET", shown).json()["details"]), 30, "the upload to say so", stack.log)
+    wait_for(lambda: bool(stack.call("GET", shown).json()["details"]), "the upload to say so", stack.log)
     assert stack.call("GET", shown).json()["status"] == "processing"
     logins = [entry for entry in stack.box.context.ledger.entries("anonymised") if entry.path.endswith("/login")]
     assert len(logins) <= 3, "a rejected login must not be tried again and again"
     stack.provision([right])
     stack.call("POST", f"{path}/publish")
-    ended = stack.ended(upload, 60)
+    ended = stack.ended(upload)
     assert ended["status"] == "completed", ended
     assert stack.members("anonymised", destination()["remoteId"]) == set(ids(100))
 
 
 def test_health_is_told_to_machines(stack: Stack) -> None:
     assert requests.get(f"{stack.url}/healthz", timeout=10).status_code == 200
-    wait_for(lambda: requests.get(f"{stack.url}/readyz", timeout=10).status_code == 200, 20, "readiness", stack.log)
+    wait_for(lambda: requests.get(f"{stack.url}/readyz", timeout=10).status_code == 200, "readiness", stack.log)
