@@ -88,14 +88,14 @@ def test_a_segment_is_made_published_and_seen_to_be_so_without_loading_the_page_
     expect(page.locator("#segment-live .place")).to_have_count(1)
     expect(page.locator("#segment-live .place")).to_contain_text("Creating")
     run()
-    expect(page.locator("#segment-live .place")).to_contain_text("Created", timeout=10_000)
+    expect(page.locator("#segment-live .place")).to_contain_text("Created")
     expect(page.locator("#segment-live")).not_to_have_attribute("hx-trigger", re.compile("every"))
     page.click("#publish-link")
     expect(page.locator("main")).to_contain_text("becomes sellable at Anonymised")
     page.click("main button:has-text('Publish for good')")
     page.wait_for_url(re.compile(r"/segments/\d+$"))
     run()
-    expect(page.locator("#segment-live .place")).to_contain_text("Published", timeout=10_000)
+    expect(page.locator("#segment-live .place")).to_contain_text("Published")
     assert Segment.objects.get().status == "published"
 
 
@@ -114,7 +114,7 @@ def test_a_lost_create_is_repeated_only_after_the_warning_was_answered(page: Pag
     page.click("#confirm [data-confirm-yes]")
     expect(page.locator(".place")).to_contain_text("Creating")
     run()
-    expect(page.locator(".place")).to_contain_text("Created", timeout=10_000)
+    expect(page.locator(".place")).to_contain_text("Created")
 
 
 def test_the_lists_filter_as_one_types_and_keep_it_in_the_url(page: Page, actor: Any) -> None:

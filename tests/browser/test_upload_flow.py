@@ -67,7 +67,7 @@ def test_a_file_is_looked_at_sent_previewed_and_found_again(page: Page, world: A
     page.click("#send")
     page.wait_for_url(BOARD)
     run_until_quiet(kinds=("uploads.inspection",))
-    expect(page.locator("#preflight")).to_contain_text("+2", timeout=10_000)
+    expect(page.locator("#preflight")).to_contain_text("+2")
     page.click("#preflight button[type=submit]")
     expect(page.locator("#board")).to_contain_text("Delivering")
     assert Upload.objects.get().deliveries.count() == 1
@@ -139,7 +139,7 @@ def test_a_left_page_goes_on_with_the_same_file(page: Page, world: Any, make_fil
     page.on("dialog", lambda dialog: dialog.accept())
     choose(page, world, path)
     page.click("#send")
-    expect(page.locator("#transfer-hint")).to_contain_text("of", timeout=15_000)
+    expect(page.locator("#transfer-hint")).to_contain_text("of")
     page.wait_for_function("() => Number(document.querySelector('#transfer-bar').value) > 0.5")
     choose(page, world, path)
     expect(page.locator("#unfinished")).to_contain_text("lapsed.csv")

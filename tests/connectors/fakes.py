@@ -430,7 +430,7 @@ class CannedServer:
                 outer.requests.append((self.command, self.path, dict(self.headers.items()), body))
                 canned = answer(self.command, self.path) if callable(answer) else answer
                 if canned.stall is not None:
-                    canned.stall.wait(10)
+                    canned.stall.wait(60)
                 if canned.drop:
                     self.close_connection = True
                     return

@@ -28,7 +28,7 @@ class Client:
 
     def __call__(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         headers = {**TOKEN, **options.pop("headers", {})}
-        return requests.request(method, self.root + path, json=body, headers=headers, timeout=5, **options)
+        return requests.request(method, self.root + path, json=body, headers=headers, timeout=30, **options)
 
     def segment(self, name: str = "lapsed") -> str:
         made = self("POST", "/audience_segments?organisation_id=612", {**SEGMENT, "technical_name": name})

@@ -16,7 +16,7 @@ HIDE = {"identifierName": "email", "publishFilter": True, "subscribeFilter": Fal
 
 def call(box: Sandbox, method: str, path: str, *, key: str = KEY, scheme: str = "Bearer", **more: Any):
     headers = {"Authorization": f"{scheme} {key}", "Accept": "application/json"}
-    return requests.request(method, f"{box.url}/acoustic{path}", headers=headers, timeout=5, **more)
+    return requests.request(method, f"{box.url}/acoustic{path}", headers=headers, timeout=30, **more)
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ class Partner:
 
     def login(self, body: Any, **headers: str) -> requests.Response:
         sent = {"Origin": ORIGIN, **headers}
-        return requests.post(f"{self.base}/login", json=body, headers=sent, timeout=10)
+        return requests.post(f"{self.base}/login", json=body, headers=sent, timeout=30)
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.http.request(method, f"{self.base}{path}", timeout=10, **options)
+        return self.http.request(method, f"{self.base}{path}", timeout=30, **options)
 
     def create(self, name: str = "Lapsed | 7f3a", **changes: Any) -> requests.Response:
         return self.call("POST", "/segment", json={"name": name, "durationDays": 90, "type": "core", **changes})

@@ -75,8 +75,8 @@ def test_a_connection_breaks_before_or_after_the_work(client: Client, moment: st
 def test_state_and_ledger_hold_no_token(client: Client):
     client.post(update(client.segment()))
     client.later()
-    shown = requests.get(f"{client.box.url}/_control/mediarithmics", timeout=5).text
-    ledger = requests.get(f"{client.box.url}/_control/ledger", timeout=5).text
+    shown = requests.get(f"{client.box.url}/_control/mediarithmics", timeout=30).text
+    ledger = requests.get(f"{client.box.url}/_control/ledger", timeout=30).text
     for hidden in (TOKEN["Authorization"], OTHER_TOKEN):
         assert hidden not in shown
         assert hidden not in ledger

@@ -46,9 +46,9 @@ def test_another_media_type_is_not_processed(caller: Caller, media_type: str):
 
 def test_only_post_is_taken_and_a_chunked_body_is_noted(caller: Caller, target: int):
     job = caller.open_job()
-    assert requests.put(job["upload_url"], data=b"x", headers=OCTETS, timeout=10).status_code == 405
+    assert requests.put(job["upload_url"], data=b"x", headers=OCTETS, timeout=30).status_code == 405
     body = iter([f"42;{target}:60:0\n".encode()])
-    assert requests.post(job["upload_url"], data=body, headers=OCTETS, timeout=10).ok
+    assert requests.post(job["upload_url"], data=body, headers=OCTETS, timeout=30).ok
     assert "without Content-Length" in caller.violations
 
 

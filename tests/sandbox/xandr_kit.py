@@ -25,12 +25,12 @@ class Caller:
 
     def login(self, **changes: str) -> dict[str, Any]:
         body = {"auth": {**DEMO_CREDENTIALS, **changes}}
-        answer: dict[str, Any] = requests.post(f"{self.url}/auth", json=body, timeout=10).json()
+        answer: dict[str, Any] = requests.post(f"{self.url}/auth", json=body, timeout=30).json()
         return answer
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": self.token, **options.pop("headers", {})}
-        return self.http.request(method, self.url + path, headers=headers, timeout=10, **options)
+        return self.http.request(method, self.url + path, headers=headers, timeout=30, **options)
 
     def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.call(method, path, **options).json()["response"]
@@ -52,7 +52,7 @@ class Caller:
         return job
 
     def upload(self, job: dict[str, Any], body: bytes, headers: dict[str, str] | None = None) -> requests.Response:
-        return requests.post(job["upload_url"], data=body, headers=OCTETS if headers is None else headers, timeout=10)
+        return requests.post(job["upload_url"], data=body, headers=OCTETS if headers is None else headers, timeout=30)
 
     def job(self, job_id: str) -> Any:
         path = f"/batch-segment?member_id={DEMO_MEMBER}&job_id={job_id}"
