@@ -228,7 +228,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["audsync_web.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["audsync_web.api.permissions.InCompany"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["audsync_web.api.parsing.JsonBody"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "audsync_web.api.negotiation.AnyAccept",
     "DEFAULT_SCHEMA_CLASS": "audsync_web.api.schema.Schema",
     "EXCEPTION_HANDLER": "audsync_web.api.errors.exception_handler",

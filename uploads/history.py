@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
@@ -12,6 +12,7 @@ from django.http import Http404, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
+from audsync_web.days import within_days
 from audsync_web.exports import csv_response
 from audsync_web.http import PageRequest, is_fragment
 from audsync_web.keyset import CursorInvalid, Slice, keyset_slice
@@ -135,7 +136,7 @@ def _choices(request: PageRequest, what: str, form: HistoryForm) -> dict[str, An
 
 def found_uploads(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Upload]:
     """The company's uploads that fit, each with its place in time: `shown_at` and `shown_pk`."""
-    rows: QuerySet[Upload] = Upload.objects.visible_to(request.company).filter(_times(wanted))
+    rows: QuerySet[Upload] = Upload.objects.visible_to(request.company).filter(within_days(wanted, "created_at"))
     for name, column in (("status", "status"), ("segment", "segment"), ("person", "uploaded_by")):
         if name in wanted:
             rows = rows.filter(**{column: wanted[name]})
@@ -161,7 +162,7 @@ def _sent_to(rows: QuerySet[Upload], request: PageRequest, wanted: dict[str, Any
             return rows.filter(Exists(there)), "created_at", "pk"
     # What the deliveries repeat of the upload is asked of them, too, so that it narrows whichever is read first.
     first = Q(sent__company=request.company, sent__vendor_account=account, sent__retry_of__isnull=True)
-    first &= _times(wanted, "sent__uploaded_at")
+    first &= within_days(wanted, "sent__uploaded_at")
     for name, column in (("segment", "sent__segment"), ("person", "sent__uploaded_by")):
         if name in wanted:
             first &= Q(**{column: wanted[name]})
@@ -170,21 +171,12 @@ def _sent_to(rows: QuerySet[Upload], request: PageRequest, wanted: dict[str, Any
 
 def found_deliveries(request: PageRequest, wanted: dict[str, Any]) -> QuerySet[Delivery]:
     """The company's deliveries that fit."""
-    rows: QuerySet[Delivery] = Delivery.objects.visible_to(request.company).filter(_times(wanted))
+    rows: QuerySet[Delivery] = Delivery.objects.visible_to(request.company).filter(within_days(wanted, "created_at"))
     columns = (("status", "status"), ("account", "vendor_account"), ("segment", "segment"), ("person", "uploaded_by"))
     for name, column in columns:
         if name in wanted:
             rows = rows.filter(**{column: wanted[name]})
     return _search_deliveries(rows, wanted["q"], request) if "q" in wanted else rows
-
-
-def _times(wanted: dict[str, Any], column: str = "created_at") -> Q:
-    fits = Q()
-    if "since" in wanted:
-        fits &= Q(**{f"{column}__gte": datetime.combine(wanted["since"], time.min, tzinfo=UTC)})
-    if "until" in wanted:
-        fits &= Q(**{f"{column}__lt": datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC)})
-    return fits
 
 
 def _search_uploads(text: str, request: PageRequest) -> Q:

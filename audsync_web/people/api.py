@@ -7,7 +7,6 @@ from typing import Any
 from django.http import Http404, HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers, status
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -45,7 +44,6 @@ class LoginView(ApiView):
 
     authentication_classes = ()
     permission_classes = ()
-    parser_classes = (JSONParser,)
     keeps_answers = False
 
     @extend_schema(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC
 from typing import Any
 
 from django.db import connection
@@ -12,6 +12,7 @@ from django.http import Http404, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
+from audsync_web.days import within_days
 from audsync_web.exports import csv_response
 from audsync_web.http import PageRequest, is_fragment
 from audsync_web.keyset import CursorInvalid, keyset_slice
@@ -105,11 +106,7 @@ def _filtered(request: PageRequest) -> QuerySet[AuditEntry]:
         fits &= Q(action=wanted["action"])
     if wanted.get("object"):
         fits &= _about(request, wanted["object"])
-    if wanted.get("since"):
-        fits &= Q(at__gte=datetime.combine(wanted["since"], time.min, tzinfo=UTC))
-    if wanted.get("until"):
-        fits &= Q(at__lt=datetime.combine(wanted["until"] + timedelta(days=1), time.min, tzinfo=UTC))
-    return AuditEntry.objects.filter(fits)
+    return AuditEntry.objects.filter(fits & within_days(wanted, "at"))
 
 
 def _about(request: PageRequest, text: str) -> Q:

@@ -43,11 +43,21 @@ def test_nested_faults_name_their_place() -> None:
     assert error_line(detail) == "destinations[1].identifier: is unknown; too much"
 
 
+@pytest.mark.parametrize("body", ['{"name": "\\ud800", "size": 1}', '{"name": "a", "size": 1, "\\ud800": 1}'])
+def test_half_a_character_is_refused_before_anything_is_done_with_it(
+    body: str, caller: Caller, manager: User, company: Company
+) -> None:
+    answer = caller(manager, company).post(WORK, body, content_type="application/json")
+    assert answer.status_code == 400
+    assert "half a character" in only_error(answer)
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [
         ("{", "application/json", 400),
         (b"\xff", "application/json", 400),
+        ("[" * 100_000, "application/json", 400),
         ("a=1", "application/x-www-form-urlencoded", 415),
     ],
 )

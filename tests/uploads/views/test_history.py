@@ -114,6 +114,12 @@ def test_a_filter_that_cannot_be_read_is_left_out(logged_in: Any, manager: Any, 
     assert "one.csv" in text(logged_in(manager), "/history?status=nonsense&since=yesterday&segment=abc&person=999999")
 
 
+@pytest.mark.parametrize("path", ["/history", "/history/deliveries"])
+def test_the_last_day_that_there_is_can_be_asked_for(logged_in: Any, manager: Any, segment: Any, path: str) -> None:
+    make_delivery(make_upload(segment, file_name="one.csv"), segment.destinations.first())
+    assert "one.csv" in text(logged_in(manager), f"{path}?since=0001-01-01&until=9999-12-31")
+
+
 def test_a_cursor_that_was_not_made_here_is_404(logged_in: Any, manager: Any) -> None:
     assert logged_in(manager).get("/history?cursor=abc").status_code == 404
 
