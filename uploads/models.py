@@ -48,10 +48,6 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         """The company's uploads."""
         return self.filter(company=company)
 
-    def live(self) -> UploadQuerySet:
-        """Those that have not ended."""
-        return self.filter(~_ENDED_UPLOAD)
-
 
 class Upload(Job):
     """One file of members for one segment. As a job it is inspected; then its deliveries are jobs of their own.

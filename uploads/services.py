@@ -348,17 +348,20 @@ def _refuse_if_newer(delivery: Delivery) -> None:
 
 
 def delivery_retry(*, actor: Actor, delivery: Delivery) -> None:
-    """Let a delivery that needs attention try again now."""
+    """Let a delivery that needs attention try again now. Raises `UploadConflict` for one that has ended."""
     if not actor.may_handle(delivery.upload.uploaded_by_id):
         raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may retry it.")
     now = timezone.now()
-    delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
-    for part in delivery.parts.filter(intent__has_key="look_at"):
-        part.intent = {name: value for name, value in (part.intent or {}).items() if name != "look_at"}
-        part.save(update_fields=["intent"])
-    Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True).update(next_action_at=now, attempts=0)
-    audit.record(actor, "delivery.retry", delivery, name=str(delivery.upload))
-    wake("uploads.delivery", delivery.pk)
+    with transaction.atomic():
+        going = Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True)
+        if not going.update(next_action_at=now, attempts=0):
+            raise UploadConflict("This delivery has ended; retry its upload instead.")
+        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
+        for part in delivery.parts.filter(intent__has_key="look_at"):
+            part.intent = {name: value for name, value in (part.intent or {}).items() if name != "look_at"}
+            part.save(update_fields=["intent"])
+        audit.record(actor, "delivery.retry", delivery, name=str(delivery.upload))
+        wake("uploads.delivery", delivery.pk)
 
 
 def check_options_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from audsync_web.jobs.models import WorkerHeartbeat
+from audsync_web.people.models import AuditEntry
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.models import Delivery, Part
 
@@ -138,6 +139,15 @@ def test_what_needs_attention_has_reason_next_step_and_a_way_to_try_now(
     assert client.post(f"/deliveries/{delivery.pk}/retry").status_code == 302
     delivery.refresh_from_db()
     assert delivery.next_action_at is not None
+
+
+def test_what_has_ended_meanwhile_is_not_said_to_be_tried_again(logged_in: Any, manager: Any, segment: Any) -> None:
+    delivery = make_delivery(make_upload(segment), segment.destinations.get())
+    answer = logged_in(manager).post(f"/deliveries/{delivery.pk}/retry", follow=True)
+    assert "has ended" in answer.content.decode()
+    assert not AuditEntry.objects.filter(action="delivery.retry").exists()
+    delivery.refresh_from_db()
+    assert delivery.next_action_at is None
 
 
 def test_a_bar_is_never_full_while_the_vendor_is_waited_for(
