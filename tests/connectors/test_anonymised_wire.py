@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audsync_web.vendors.connectors.anonymised import wire
+from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.reading import utc_moment
 from audsync_web.vendors.connectors.tokens import token_end
 
@@ -29,6 +30,15 @@ from audsync_web.vendors.connectors.tokens import token_end
 )
 def test_times_are_read_with_any_number_of_digits(text: Any, moment: datetime | None):
     assert utc_moment(text) == moment
+
+
+def test_what_it_says_names_nobody():
+    said = f"row 3: jo@northwind.example and {'a1' * 32}"
+    upload = wire.UploadObject.read({"id": "u-1", "status": "failed", "details": said})
+    assert upload is not None
+    assert upload.details == "row 3: … and …"
+    assert wire.describe(Reply(400, {}, json.dumps({"error": said}).encode())) == "row 3: … and …"
+    assert wire.describe(Reply(502, {}, b"<p>jo@northwind.example</p>")) == "<p>…</p>"
 
 
 @pytest.mark.parametrize("value", [None, [], "x", {}, {"id": True}, {"id": ""}, {"id": {"a": 1}}])

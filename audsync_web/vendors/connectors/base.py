@@ -125,7 +125,7 @@ class Connector(ABC):
     def close(self) -> None:
         """Close pooled connections."""
 
-    # -- account
+    # --- account
 
     @property
     @abstractmethod
@@ -140,7 +140,7 @@ class Connector(ABC):
     def check(self) -> AccountCheck:
         """The live check: a harmless call that proves credentials and rights. Raises the error families."""
 
-    # -- segments
+    # --- segments
 
     def create_segment(self, spec: SegmentSpec) -> RemoteSegment:
         """Create (or find by technical name, where the vendor can be searched) the remote segment. Effectful."""
@@ -180,7 +180,7 @@ class Connector(ABC):
         if choice != LEAVE.key:
             raise NotSupported(f"{self.label} cannot do “{choice}”.")
 
-    # -- planning
+    # --- planning
 
     def lifetime_days(self, duration_days: int) -> int | None:
         """Days that a member added now stays at the vendor; None where this account's members do not end."""
@@ -213,7 +213,7 @@ class Connector(ABC):
         """The rules a send of this delivery must pass."""
         return ()
 
-    # -- sending
+    # --- sending
 
     def send_part(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """Send one part. Brackets each effectful call with `journal`. Returns the vendor's job as it stands."""
@@ -262,7 +262,7 @@ class Connector(ABC):
         """Whether the membership is seen to be live. Asked only where `capabilities.confirms`."""
         return ConfirmationState(Confirmation.CONFIRMED)
 
-    # -- looking
+    # --- looking
 
     def active_membership(self, segment: SegmentRef) -> str | None:
         """Job id of the membership that is live now, where the vendor tells."""
@@ -272,7 +272,7 @@ class Connector(ABC):
         """The vendor's own list of uploads, newest first, page by page."""
         raise NotSupported(f"{self.label} keeps no history.")
 
-    # -- shared helpers
+    # --- shared helpers
 
     def rule_for(self, identifier: str) -> IdentifierRule:
         """The rule a value must pass to be sent here as `identifier`."""

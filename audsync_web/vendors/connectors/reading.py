@@ -7,6 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
+_PERSONAL = re.compile(
+    r'(?P<named>"(?:email_hash|user_account_id|user_agent_id)"\s*:\s*")[^"]*'
+    r"|[0-9a-fA-F]{32,}"
+    r"|[^\s\"'<>]+@[^\s\"'<>]+"
+)
+
+
+def impersonal(said: str) -> str:
+    """A vendor's words without what looks like a person's identifier: a refusal may quote a line of the file."""
+    return _PERSONAL.sub(lambda found: f"{found['named'] or ''}…", said)
 
 
 def whole(value: Any) -> int | None:

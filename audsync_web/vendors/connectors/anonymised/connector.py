@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
 
 from audsync_web.vendors.connectors.base import (
     AccountCheck,
@@ -84,14 +83,14 @@ _RULES = {
 class AnonymisedConnector(Connector):
     """One company's user at Anonymised."""
 
-    vendor: ClassVar[str] = "anonymised"
-    label: ClassVar[str] = "Anonymised UserSync"
-    default_base_url: ClassVar[str] = "https://customer-service.anonymised.io/api/public/v3"
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    vendor = "anonymised"
+    label = "Anonymised UserSync"
+    default_base_url = "https://customer-service.anonymised.io/api/public/v3"
+    capabilities = Capabilities(
         publish="call", uploads_before_publish=True, confirms=True, longest_days=LONGEST_DAYS, history=True
     )
     identifier_rules = _RULES
-    fields: ClassVar[tuple[Field, ...]] = (
+    fields = (
         credential("email", "E-mail", secret=False, help="The user that signs in at Anonymised."),
         credential("password", "Password"),
         identifier_field(_RULES, "provider_id"),
@@ -123,7 +122,7 @@ class AnonymisedConnector(Connector):
         """Close pooled connections."""
         self._session.client.close()
 
-    # -- account
+    # --- account
 
     @property
     def quota_scope(self) -> str:
@@ -135,7 +134,7 @@ class AnonymisedConnector(Connector):
         self._session.read(ACTIVE, {"segment": "0"}, accept=(400, 404))
         return AccountCheck(f"Signed in as {self.config.credentials['email']}.")
 
-    # -- segments (E2, E3)
+    # --- segments (E2 and E3)
 
     def create_segment(self, spec: SegmentSpec) -> RemoteSegment:
         """E2. The only record of the new segment is this answer (rule 5), so one that cannot be read is a lost one."""
@@ -178,7 +177,7 @@ class AnonymisedConnector(Connector):
                 "Ask Anonymised whether the segment is published; no call of its API tells.",
             )
 
-    # -- planning (spec sections 8 and 9)
+    # --- planning (sections 8 and 9)
 
     def part_rules(self, delivery: DeliveryContext) -> PartRules:
         """One file with the whole list, never split: each success replaces the one before (rule 14)."""
@@ -229,7 +228,7 @@ class AnonymisedConnector(Connector):
             ),
         )
 
-    # -- sending (E4)
+    # --- sending (E4)
 
     def send_part(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """E4: the raw CSV with its length and MD5, from disk (rules 7–12)."""
@@ -293,7 +292,7 @@ class AnonymisedConnector(Connector):
                 return Found(self._state(delivery, upload, part.lines, part.bytes, part.md5))
         return Nothing()
 
-    # -- following (E5, E6, E7)
+    # --- looking (E5 to E7)
 
     def poll_part(self, delivery: DeliveryContext, part: PartRef) -> RemoteState:
         """E6, by the path with the slash (rule 16)."""
@@ -350,8 +349,6 @@ class AnonymisedConnector(Connector):
             "Loaded, but Anonymised did not show it as the active membership within 30 minutes. "
             "Ask Anonymised which list is live.",
         )
-
-    # -- looking
 
     def active_membership(self, segment: SegmentRef) -> str | None:
         """E7; its 404 is an answer: nothing is active (rule 20)."""

@@ -13,6 +13,8 @@ from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanen
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.tokens import token_end
 
+from .wire import describe
+
 ORIGIN = "https://account.anonymised.io"
 TOKEN_AGE = timedelta(minutes=10)
 RENEW_EARLY = timedelta(seconds=60)
@@ -38,6 +40,7 @@ class Session:
             allow_private_hosts=services.allow_private_hosts,
             user_agent=services.user_agent,
             pace=self._pace,
+            describe=describe,
             throttled=self._throttled,
             secrets=(password,),
             answer_within=services.answer_within,

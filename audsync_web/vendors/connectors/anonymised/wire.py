@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from audsync_web.vendors.connectors.base import RemoteSegment, RemoteState, RemoteStatus, SegmentState
-from audsync_web.vendors.connectors.reading import utc_moment, whole
+from audsync_web.vendors.connectors.client import Reply
+from audsync_web.vendors.connectors.reading import impersonal, utc_moment, whole
 
 LONGEST_WORD = 60
 LONGEST_TEXT = 500
@@ -52,7 +53,7 @@ class UploadObject:
             whole(value.get("uploadedBytes")),
             whole(value.get("recordsCount")),
             _text(value.get("fileMD5")).lower(),
-            _text(value.get("details"), LONGEST_TEXT) or None,
+            impersonal(_text(value.get("details"))) or None,
             utc_moment(value.get("createdAt")),
             utc_moment(value.get("updatedAt")),
         )
@@ -100,6 +101,12 @@ class UploadObject:
             counters=self.figures(),
             memory={"seen": self.status.value},
         )
+
+
+def describe(reply: Reply) -> str:
+    """The vendor's words in an error answer: one text, else the start of the body (A-U11)."""
+    said = reply.object().get("error")
+    return impersonal(said if isinstance(said, str) else reply.text[:LONGEST_TEXT])
 
 
 def segment(value: Mapping[str, Any]) -> RemoteSegment | None:

@@ -5,7 +5,6 @@ Ids are text for us, whatever the vendor sends; numbers may come as text, be nul
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,7 @@ from audsync_web.vendors.connectors.base import Services
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import Permanent, Transient, unreadable
 from audsync_web.vendors.connectors.fields import AccountConfig
-from audsync_web.vendors.connectors.reading import whole
+from audsync_web.vendors.connectors.reading import impersonal, whole
 
 FILE_TIMEOUT = 300.0
 """Seconds that the answer to a posted file may take: the vendor checks a file before it answers (spec section 6)."""
@@ -23,12 +22,6 @@ LARGEST_ERROR_FILE = 20 * 1024 * 1024
 MAX_TEXT = 500
 
 Values = Mapping[str, str | int]
-
-_PERSONAL = re.compile(
-    r'(?P<named>"(?:email_hash|user_account_id|user_agent_id)"\s*:\s*")[^"]*'
-    r"|[0-9a-fA-F]{32,}"
-    r"|[^\s\"'<>]+@[^\s\"'<>]+"
-)
 
 
 class Api:
@@ -45,7 +38,7 @@ class Api:
             allow_private_hosts=services.allow_private_hosts,
             user_agent=services.user_agent,
             pace=lambda _: services.pacer.take(pace_key, per_second=per_second),
-            throttled=lambda seconds: services.pacer.pause(pace_key, seconds, "mediarithmics asked to slow down."),
+            throttled=lambda seconds: services.pacer.pause(pace_key, seconds, "mediarithmics asks us to slow down."),
             describe=_said,
             refer=_reference,
             secrets=(self._token,),
@@ -150,8 +143,8 @@ def _reference(reply: Reply) -> str:
 
 
 def cut(said: str, most: int = MAX_TEXT) -> str:
-    """Vendor text made fit to keep: short, and without what names a person (a refusal may quote a line of the file)."""
-    return _PERSONAL.sub(lambda found: f"{found['named'] or ''}…", said[: most * 4])[:most]
+    """Vendor text made fit to keep: short, and without what names a person."""
+    return impersonal(said[: most * 4])[:most]
 
 
 def text(value: Any) -> str:

@@ -89,7 +89,7 @@ class MediarithmicsConnector(Connector):
         """Close pooled connections."""
         self._api.close()
 
-    # -- account
+    # --- account
 
     @property
     def quota_scope(self) -> str:
@@ -131,7 +131,7 @@ class MediarithmicsConnector(Connector):
             warnings.append("Files are sent as CSV, which the vendor does not document.")
         return tuple(warning for warning in warnings if warning)
 
-    # -- segments (M8 to M10)
+    # --- segments (M8 to M10)
 
     def create_segment(self, spec: SegmentSpec) -> RemoteSegment:
         """Find the USER_LIST of this technical name, else create it (rule 22); a taken name is read again first."""
@@ -182,7 +182,7 @@ class MediarithmicsConnector(Connector):
         if choice not in (LEAVE.key, EMPTY.key):
             raise NotSupported(f"{self.label} cannot do “{choice}”.")
 
-    # -- planning (sections 5, 7, 8)
+    # --- planning (sections 5, 7 and 8)
 
     def lifetime_days(self, duration_days: int) -> int | None:
         """None where the operator chose that members never leave."""
@@ -249,7 +249,7 @@ class MediarithmicsConnector(Connector):
         """One execution per data mart until it has ended (M-U32, M-U37)."""
         return (Gate(f"{self.quota_scope}:execution", exclusive="job"),)
 
-    # -- sending (M1, M4)
+    # --- sending (M1 and M4)
 
     def send_part(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """Post one file as one execution of the delivery's own document import (rule 8).
@@ -321,7 +321,7 @@ class MediarithmicsConnector(Connector):
         found = self._imports.post(import_id, part, self.line_format(delivery).content_type, journal)
         return self._imports.adopted(found, part, import_id)
 
-    # -- looking (M5 to M7)
+    # --- looking (M5 to M7)
 
     def reconcile_part(
         self, delivery: DeliveryContext, part: PartPayload, intent: Intent, claimed: frozenset[str]

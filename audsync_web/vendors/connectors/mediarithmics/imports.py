@@ -63,7 +63,7 @@ class Imports:
         self._priority = config.settings["priority"]
         self._longest_stall = timedelta(minutes=config.settings["stalledMinutes"])
 
-    # -- imports (M1, M2)
+    # --- imports (M1, M2)
 
     def listed(self, keywords: str = "") -> Iterator[dict[str, Any]]:
         """Imports as the vendor lists them."""
@@ -84,7 +84,7 @@ class Imports:
         }
         return _id_of(self._api.call("POST", IMPORTS, self._datamart, body))
 
-    # -- executions (M4 to M6)
+    # --- executions (M4 to M6)
 
     def post(self, import_id: str, part: PartPayload, content_type: str, journal: Journal) -> dict[str, Any]:
         """The file as the raw body of a new execution, from disk and with its length (rule 12)."""
@@ -135,7 +135,7 @@ class Imports:
         except (UnknownOutcome, Permanent):
             return
 
-    # -- reading
+    # --- reading
 
     def state(
         self, found: Mapping[str, Any], part: PartPayload | PartRef, memory: Mapping[str, Any], job_id: str = ""

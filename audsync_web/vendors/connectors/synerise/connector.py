@@ -137,7 +137,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         """Log in and ask which permissions the key has."""
         return check_account(self._beside, self._profiles, self.config.settings)
 
-    # --- segments: profile tags (section 4.1)
+    # --- segments (section 4.1)
 
     def create_segment(self, spec: SegmentSpec) -> RemoteSegment:
         """Create the tag. Synerise answers with the existing one where the name is taken."""

@@ -12,7 +12,7 @@ from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import MAX_VENDOR_TEXT, Permanent
 from audsync_web.vendors.connectors.formats import Wrap
 from audsync_web.vendors.connectors.identifiers import UUID_PATTERN, IdentifierRule
-from audsync_web.vendors.connectors.reading import utc_moment, whole
+from audsync_web.vendors.connectors.reading import impersonal, utc_moment, whole
 from audsync_web.vendors.connectors.source import ProfileView, SourceProfile
 
 PROPERTIES = {"custom_id": "customId", "email": "email", "phone": "phone", "uuid": "uuid"}
@@ -149,7 +149,8 @@ def describe(reply: Reply) -> str:
     """The vendor's words in any of its error shapes: message, else error, else the start of the body (section 6)."""
     body = reply.object()
     words = [body.get(name) for name in ("message", "error", "help")]
-    return next((word for word in words if isinstance(word, str) and word), "" if body else reply.text[:200])
+    found = next((word for word in words if isinstance(word, str) and word), "" if body else reply.text[:200])
+    return impersonal(found)
 
 
 def refer(reply: Reply) -> str:

@@ -56,7 +56,7 @@ def word(value: Any) -> str:
     return "" if value is None or value == "" else str(value)[:LONGEST_WORD]
 
 
-class XandrApi:
+class Api:
     """One account's calls to an API host, each answered with the opened envelope."""
 
     def __init__(self, config: AccountConfig, services: Services, scope: str) -> None:

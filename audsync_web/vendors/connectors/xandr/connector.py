@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from audsync_web.vendors.connectors.base import (
     LEAVE,
@@ -46,12 +46,12 @@ from audsync_web.vendors.connectors.errors import (
     Transient,
     UnknownOutcome,
 )
-from audsync_web.vendors.connectors.fields import AccountConfig, Field
-from audsync_web.vendors.connectors.formats import Encoding, LineFormat, Op, PartRules, Wrap
+from audsync_web.vendors.connectors.fields import AccountConfig
+from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules, Wrap
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
 from audsync_web.vendors.connectors.lifetimes import counted_from, minutes_left
 
-from .api import XandrApi, moment, word
+from .api import Api, moment, word
 from .jobs import PHASES, Job, forward, history_entry, jobs_of, phase_of, state_of
 from .layout import LONGEST_MINUTES, REMOVED, RULES, TYPE_CODES, UNCONFIRMED_TYPES, Layout, require_layout
 from .queue import UploadQueue
@@ -75,10 +75,10 @@ UPLOAD_BYTES_PER_SECOND = 5_000_000
 class XandrConnector(Connector):
     """One member seat at Xandr."""
 
-    vendor: ClassVar[str] = "xandr"
-    label: ClassVar[str] = "Xandr"
-    default_base_url: ClassVar[str] = f"https://{CONSOLE_HOST}"
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    vendor = "xandr"
+    label = "Xandr"
+    default_base_url = f"https://{CONSOLE_HOST}"
+    capabilities = Capabilities(
         publish="call",
         uploads_before_publish=False,
         longest_days=180,
@@ -88,14 +88,14 @@ class XandrConnector(Connector):
         history=True,
     )
     identifier_rules = RULES
-    identifier_encoding: ClassVar[Encoding] = "latin-1"
-    fields: ClassVar[tuple[Field, ...]] = FIELDS
+    identifier_encoding = "latin-1"
+    fields = FIELDS
 
     def __init__(self, config: AccountConfig, services: Services) -> None:
         super().__init__(config, services)
         self._member = int(config.settings["memberId"])
         self._layout = Layout.of(config.settings)
-        self._api = XandrApi(config, services, self.quota_scope)
+        self._api = Api(config, services, self.quota_scope)
         self._segments = Segments(self._api, self._member, impbus=self._is_impbus)
         self._queue = UploadQueue(self._api, config, services, self.quota_scope)
 
@@ -103,7 +103,7 @@ class XandrConnector(Connector):
         """Close pooled connections."""
         self._api.close()
 
-    # --- the account (spec sections 1 and 3.1)
+    # --- account (sections 1 and 3.1)
 
     @property
     def quota_scope(self) -> str:
@@ -146,7 +146,7 @@ class XandrConnector(Connector):
     def _any_job(self) -> None:
         next(self._queue.pages())
 
-    # --- segments (spec section 3.2)
+    # --- segments (section 3.2)
 
     def create_segment(self, spec: SegmentSpec) -> RemoteSegment:
         """Look up by code, else create it inactive; publishing activates it."""
@@ -202,7 +202,7 @@ class XandrConnector(Connector):
         elif choice not in {LEAVE.key, EMPTY.key}:
             raise NotSupported(f"{self.label} cannot do “{choice}”.")
 
-    # --- files (spec section 7)
+    # --- planning (section 7)
 
     def rule_for(self, identifier: str) -> IdentifierRule:
         """The kind's rule; one of free form may not hold this account's separators."""
@@ -249,8 +249,6 @@ class XandrConnector(Connector):
             notes=("Xandr allows itself up to 24 hours to process a file; usually it needs minutes.",) if parts else (),
         )
 
-    # --- before a byte leaves
-
     def preflight(self, segment: SegmentRef, identifier: str, totals: Totals | None) -> Sequence[Finding]:
         """The segment's state and age, the identifier type, the member's queue and pauses."""
         findings = list(self._segment_findings(segment)) if segment.remote_id else []
@@ -283,7 +281,7 @@ class XandrConnector(Connector):
             fix = "Nothing for this file, whose members have a day of their own; else change it at Xandr."
             yield Finding("lifetime", Level.WARNING, text, fix)
 
-    # --- sending (spec sections 3.3, 6 and 12, rules 18 to 30)
+    # --- sending (sections 3.3, 6 and 12, rules 18 to 30)
 
     def gates(self, delivery: DeliveryContext) -> Sequence[Gate]:
         """One address and one upload at a time, a minute apart, at most 200 jobs waiting: all by member."""
@@ -355,7 +353,7 @@ class XandrConnector(Connector):
             raise NotYet("Xandr is still receiving, or has not yet noticed the end.", retry_after=UPLOADING_LOOK)
         return Found(self._state(job, part.lines, part.memory))
 
-    # --- following (spec sections 4, 5 and 12, rules 31 to 39)
+    # --- looking (sections 4, 5 and 12, rules 31 to 39)
 
     def poll_part(self, delivery: DeliveryContext, part: PartRef) -> RemoteState:
         """Step 3. A job that Xandr does not show yet is looked for again; an overdue one is stalled, not failed."""
@@ -411,8 +409,6 @@ class XandrConnector(Connector):
                 return None
             raise
         return next((job for job in jobs_of(envelope) if str(job["job_id"]) == job_id), None)
-
-    # --- history (spec section 3.3, B4)
 
     def history(self, segment: SegmentRef | None) -> Iterator[HistoryEntry]:
         """The member's jobs of the last 30 days; with a segment those whose log names it and no other."""

@@ -8,7 +8,7 @@ from audsync_web.vendors.connectors.base import Finding, Gate, Level, Services
 from audsync_web.vendors.connectors.errors import NotYet, QuotaExceeded
 from audsync_web.vendors.connectors.fields import AccountConfig
 
-from .api import XandrApi
+from .api import Api
 from .jobs import Job, is_waiting, jobs_of
 
 WAITING_PAUSE = 300.0
@@ -19,7 +19,7 @@ CROWDED_SHARE = 0.75
 class UploadQueue:
     """What holds for all uploads of a member, whoever makes them."""
 
-    def __init__(self, api: XandrApi, config: AccountConfig, services: Services, scope: str) -> None:
+    def __init__(self, api: Api, config: AccountConfig, services: Services, scope: str) -> None:
         self._api = api
         self._member = int(config.settings["memberId"])
         self._most = int(config.settings["maxWaitingJobs"])

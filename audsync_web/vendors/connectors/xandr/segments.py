@@ -10,7 +10,7 @@ from audsync_web.vendors.connectors.base import RemoteSegment, SegmentSpec, Segm
 from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
 from audsync_web.vendors.connectors.reading import whole
 
-from .api import Envelope, XandrApi, moment, word
+from .api import Api, Envelope, moment, word
 from .layout import LONGEST_MINUTES
 
 SHARED_SEGMENT = "1"
@@ -45,7 +45,7 @@ def minutes_of(days: int) -> int:
 class Segments:
     """A member's segments; on Impbus the member stands in the path, on the Console in the query."""
 
-    def __init__(self, api: XandrApi, member_id: int, *, impbus: bool) -> None:
+    def __init__(self, api: Api, member_id: int, *, impbus: bool) -> None:
         self._api = api
         self._member = member_id
         self._impbus = impbus

@@ -15,7 +15,7 @@ from audsync_web.vendors.connectors.base import Clock, PartPayload
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import Permanent, QuotaExceeded, TooLarge, Transient, UnknownOutcome
 
-from .api import THROTTLE_PAUSE, XandrApi, upload_error, uploaded_job, word
+from .api import THROTTLE_PAUSE, Api, upload_error, uploaded_job, word
 from .jobs import jobs_of
 
 MOST_FILE_BYTES = 500_000_000
@@ -37,7 +37,7 @@ class OpenJob:
     opened_at: datetime
 
 
-def open_job(api: XandrApi, member_id: int, clock: Clock) -> OpenJob:
+def open_job(api: Api, member_id: int, clock: Clock) -> OpenJob:
     """Step 1, an empty POST. Effectful, though a job without a file changes nothing and ends by itself."""
     opened_at = clock.now()
     envelope = api.change("POST", "/batch-segment", {"member_id": member_id})
@@ -71,7 +71,7 @@ def _dotted(suffix: str) -> str:
     return "." + suffix.lower().lstrip(".")
 
 
-def send_file(api: XandrApi, job: OpenJob, part: PartPayload, clock: Clock, alive: Callable[[], None]) -> Reply:
+def send_file(api: Api, job: OpenJob, part: PartPayload, clock: Clock, alive: Callable[[], None]) -> Reply:
     """Step 2, once: the file from disk. Stops by itself at 85 minutes, before the vendor's 90."""
     if clock.now() - job.opened_at > START_BY:
         raise Transient("The upload address grew too old before the file was sent.", code="upload_url_stale")
