@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -21,8 +24,8 @@ FIRST = {"uploads": "0003", "people": "0001"}
 @pytest.mark.xdist_group("postgres")
 @pytest.mark.django_db(transaction=True)
 def test_a_history_goes_back_and_forth_and_loses_nothing(on_postgres: OnPostgres) -> None:
-    def rows() -> list[dict[str, object]]:
-        return list(Delivery.objects.order_by("pk").values())
+    def rows() -> list[dict[str, Any]]:
+        return [dict(row) for row in Delivery.objects.order_by("pk").values()]
 
     def make() -> None:
         company = make_company("northwind")
@@ -40,7 +43,7 @@ def test_a_history_goes_back_and_forth_and_loses_nothing(on_postgres: OnPostgres
     on_postgres.run(make)
     before, known = on_postgres.run(rows), on_postgres.run(indexes)
     for app, first in FIRST.items():
-        on_postgres.run(lambda app=app, first=first: call_command("migrate", app, first, verbosity=0))
+        on_postgres.run(partial(call_command, "migrate", app, first, verbosity=0))
     assert on_postgres.run(indexes) != known
     on_postgres.run(lambda: call_command("migrate", verbosity=0))
     assert on_postgres.run(rows) == before

@@ -158,7 +158,8 @@ def test_a_file_that_was_held_until_publish_says_how_long_is_left(box: Sandbox, 
     segment_publish(actor=actor, segment=segment)
     run_until_quiet(wait=20)
     assert Delivery.objects.get().status == "completed"
-    stored = box.vendors["xandr"].world.segments[int(Destination.objects.get().remote_id)].members
+    vendor: Any = box.vendors["xandr"]
+    stored = vendor.world.segments[int(Destination.objects.get().remote_id)].members
     ((_, ends),) = stored.values()
     left = timedelta(seconds=ends - box.context.clock.now().timestamp())
     assert timedelta(days=29, hours=23) < left < timedelta(days=30, minutes=5)
