@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from .asking import ANSWER_WITHIN
 from .connectors.base import HistoryEntry, SegmentRef
 from .connectors.errors import ConnectorError, NotSupported
 from .models import VendorAccount
@@ -14,7 +15,6 @@ from .runtime import connector_for
 from .selectors import deliveries_by_job
 
 ENTRIES_A_PAGE = 25
-ANSWER_WITHIN = 10.0
 # Vendors page from the front, so a deep page costs all before it.
 LAST_PAGE = 20
 

@@ -7,8 +7,8 @@ audit trail gets them masked, and no log, URL or error text gets them at all.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,8 +21,9 @@ from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
+from .asking import asking
 from .connectors.acoustic import BOTH_FALSE
-from .connectors.errors import AuthenticationFailed, ConnectorError, UnknownOutcome
+from .connectors.errors import ConnectorError, UnknownOutcome
 from .connectors.fields import fingerprint
 from .connectors.identity import Identity, IdentityConnector, IdentityFilter
 from .connectors.registry import VENDORS, connector_class
@@ -30,17 +31,16 @@ from .masking import masked
 from .models import AccountStatus, VendorAccount
 from .removals import REMOVE_IDENTITY, Receipt, Removal, carry_out, require_confirmation, require_leave
 from .runtime import connector_for
-from .services import account_needs_attention
 
 logger = logging.getLogger(__name__)
 
-ANSWER_WITHIN = 10.0
 PREFLIGHT_WITHIN = 3.0
 KEPT_SECONDS = 60
 LONGEST_NAME = 200
 LONGEST_VALUE = 500
 
 State = Literal["any", "absent", "present"]
+_asking: Callable[[VendorAccount], AbstractContextManager[IdentityConnector]] = asking
 
 
 class FilterExists(Exception):
@@ -120,18 +120,6 @@ def key_powers(account: VendorAccount) -> KeyPowers:
     """What the account's key may do. No call."""
     with connector_for(account) as connector:
         return KeyPowers(bool(connector.offers_filters), str(account.settings.get("endpointId") or ""))
-
-
-@contextmanager
-def _asking(account: VendorAccount) -> Iterator[IdentityConnector]:
-    """The vendor, for somebody who waits. A rejected key is shown on the account as well."""
-    try:
-        with connector_for(account, answer_within=ANSWER_WITHIN) as connector:
-            yield connector
-    except AuthenticationFailed as error:
-        if error.status == 401:
-            account_needs_attention(account, error)
-        raise
 
 
 # --- filters (Acoustic spec section 4) -------------------------------------------------------------------------------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,18 +14,17 @@ from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
-from .connectors.errors import AuthenticationFailed
+from .asking import asking
 from .connectors.identifiers import KINDS
 from .connectors.registry import VENDORS, connector_class
 from .connectors.source import ProfileConnector, ProfileView
 from .masking import masked
 from .models import VendorAccount
 from .removals import ERASE_PROFILE, Receipt, Removal, carry_out, require_confirmation, require_leave
-from .runtime import connector_for
-from .services import account_needs_attention
 
-ANSWER_WITHIN = 10.0
 CUSTOM_ID = "custom_id"
+
+_asking: Callable[[VendorAccount], AbstractContextManager[ProfileConnector]] = asking
 
 
 @dataclass(frozen=True)
@@ -62,17 +61,6 @@ def profile_accounts(company: Company) -> QuerySet[VendorAccount]:
 def lookup_kinds(account: VendorAccount) -> list[tuple[str, str]]:
     """The identifier kinds that a profile can be looked up by, with their labels."""
     return [(kind, KINDS[kind].label) for kind in account.connector.identifier_rules]
-
-
-@contextmanager
-def _asking(account: VendorAccount) -> Iterator[ProfileConnector]:
-    try:
-        with connector_for(account, answer_within=ANSWER_WITHIN) as connector:
-            yield connector
-    except AuthenticationFailed as error:
-        if error.status == 401:
-            account_needs_attention(account, error)
-        raise
 
 
 @sensitive_variables("value")

@@ -236,7 +236,8 @@ def account_check(*, actor: Actor, account: VendorAccount) -> VendorAccount:
     return account
 
 
-def _check_and_store(account: VendorAccount) -> None:
+def _look_whether_it_works(account: VendorAccount) -> None:
+    """Ask the vendor, and write what it says on the row, which is not stored yet."""
     try:
         with connector_for(account) as connector:
             found = connector.check()
@@ -244,6 +245,10 @@ def _check_and_store(account: VendorAccount) -> None:
         _apply_check(account, found)
     except ConnectorError as error:
         _apply_check_fault(account, error)
+
+
+def _check_and_store(account: VendorAccount) -> None:
+    _look_whether_it_works(account)
     account.save(update_fields=[*CHECK_FIELDS])
 
 
@@ -373,13 +378,7 @@ def account_advance(lease: Lease) -> None:
     if account.status in RESTING:
         lease.update(next_action_at=None)
         return
-    try:
-        with connector_for(account) as connector:
-            found = connector.check()
-        _require_rights(account, found)
-        _apply_check(account, found)
-    except ConnectorError as error:
-        _apply_check_fault(account, error)
+    _look_whether_it_works(account)
     fields = {name: getattr(account, name) for name in CHECK_FIELDS}
     if VendorAccount.objects.filter(pk=account.pk, status__in=RESTING).exists():
         # Somebody paused it while the vendor was asked.
