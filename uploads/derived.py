@@ -19,6 +19,48 @@ class NothingToSend(Exception):
     """The destination has no acknowledged members that could be sent."""
 
 
+def new_upload(
+    *, actor: Actor, destination: Destination, mode: Mode, name: str, members: int, origin: dict[str, Any]
+) -> Upload:
+    """An upload of the kind that a destination takes, not stored yet; nothing of it is left to inspect.
+
+    `origin` says what it is for; the upload stands in the history like any other.
+    """
+    now = timezone.now()
+    return Upload(
+        company=actor.company,
+        segment=destination.segment,
+        uploaded_by=actor.user,
+        via=actor.via,
+        origin=origin,
+        file_name=name[:255],
+        status=UploadStatus.DELIVERING,
+        mode=mode,
+        kind=destination.identifier,
+        checked=True,
+        records=members,
+        members=members,
+        duplicates=0,
+        lane="inspection",
+        accepted_at=now,
+        started_at=now,
+    )
+
+
+def begin_delivery(upload: Upload, destination: Destination, source: Snapshot | None = None) -> None:
+    """Let an upload of ours go to a destination at once."""
+    made = Delivery.objects.create(
+        company=upload.company,
+        upload=upload,
+        destination=destination,
+        source_snapshot=source,
+        mode=upload.mode,
+        lane=destination.vendor_account.lane,
+        next_action_at=timezone.now(),
+    )
+    wake("uploads.delivery", made.pk)
+
+
 def upload_from_snapshot(
     *,
     actor: Actor,
@@ -30,41 +72,22 @@ def upload_from_snapshot(
 ) -> Upload:
     """Deliver the members of an acknowledged snapshot to some destinations of the same segment.
 
-    `origin` says what it is for (`emptying`, `refresh_all`, `undo`); the upload stands in the history like any other.
+    `origin` is `emptying`, `refresh_all` or `undo`.
     """
     perhaps = snapshot.uncertain if "emptying" in origin else 0
     if not snapshot.file or not snapshot.members + perhaps:
         raise NothingToSend("Nobody is in this segment there, so there is nothing to send.")
-    now = timezone.now()
+    upload = new_upload(
+        actor=actor,
+        destination=snapshot.destination,
+        mode=mode,
+        name=name,
+        members=snapshot.members,
+        origin={"snapshot": snapshot.pk, **origin},
+    )
     with transaction.atomic():
-        upload = Upload.objects.create(
-            company=actor.company,
-            segment=snapshot.destination.segment,
-            uploaded_by=actor.user,
-            via=actor.via,
-            origin={"snapshot": snapshot.pk, **origin},
-            file_name=name[:255],
-            status=UploadStatus.DELIVERING,
-            mode=mode,
-            kind=snapshot.destination.identifier,
-            checked=True,
-            records=snapshot.members,
-            members=snapshot.members,
-            duplicates=0,
-            lane="inspection",
-            accepted_at=now,
-            started_at=now,
-        )
+        upload.save(force_insert=True)
         for destination in destinations:
-            made = Delivery.objects.create(
-                company=actor.company,
-                upload=upload,
-                destination=destination,
-                source_snapshot=snapshot,
-                mode=mode,
-                lane=destination.vendor_account.lane,
-                next_action_at=now,
-            )
-            wake("uploads.delivery", made.pk)
+            begin_delivery(upload, destination, snapshot)
         audit.record(actor, "upload.derive", upload, name=name, mode=mode)
     return upload

@@ -22,6 +22,7 @@ from audsync_web.people.actors import Actor
 from segments.models import Destination
 
 from . import files
+from .derived import begin_delivery, new_upload
 from .engine.ending import write_members
 from .erased import hashes_of
 from .erasing_steps import LOOK_SELDOM_SECONDS, bring_on, forget_files
@@ -173,38 +174,19 @@ def _add_removal(actor: Actor, erasure: Erasure, destination: Destination, value
 
 def _removal(actor: Actor, erasure: Erasure, destination: Destination, values: list[str]) -> Upload:
     """An upload of this one person that removes them from one destination, and stands in the history like any other."""
-    now = timezone.now()
-    upload = Upload(
-        company=actor.company,
-        segment=destination.segment,
-        uploaded_by=actor.user,
-        via=actor.via,
-        origin={"erasure": str(erasure.pk)},
-        file_name="Removal of one person",
-        status=UploadStatus.DELIVERING,
+    upload = new_upload(
+        actor=actor,
+        destination=destination,
         mode=Mode.REMOVE,
-        kind=destination.identifier,
-        checked=True,
-        records=len(values),
+        name="Removal of one person",
         members=len(values),
-        duplicates=0,
-        lane="inspection",
-        accepted_at=now,
-        started_at=now,
+        origin={"erasure": str(erasure.pk)},
     )
     upload.members_file = f"{upload_folder(actor.company.pk, upload.pk)}/members"
     with files.new_file(upload.members_file) as out:
         write_members(values, out)
     upload.save(force_insert=True)
-    made = Delivery.objects.create(
-        company=actor.company,
-        upload=upload,
-        destination=destination,
-        mode=Mode.REMOVE,
-        lane=destination.vendor_account.lane,
-        next_action_at=now,
-    )
-    wake("uploads.delivery", made.pk)
+    begin_delivery(upload, destination)
     return upload
 
 

@@ -10,14 +10,14 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from audsync_web.jobs.engine import wake
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from segments.models import Destination, Segment
 
+from .derived import begin_delivery, new_upload
 from .membership import RENEW_SHARE, lifetime_for, planning_connector
-from .models import Delivery, Mode, Snapshot, Upload, UploadStatus
+from .models import Delivery, Mode, Snapshot, Upload
 from .services import UploadConflict, require_uploadable
 
 # Who ends within so many days is shown; at short-lived segments only the last quarter of the life counts.
@@ -120,32 +120,14 @@ def _topping_up(destinations: Sequence[Destination]) -> set[int]:
 
 
 def _upload(actor: Actor, ending: Ending) -> Upload:
-    now, destination = timezone.now(), ending.destination
-    upload = Upload.objects.create(
-        company=actor.company,
-        segment=destination.segment,
-        uploaded_by=actor.user,
-        via=actor.via,
-        origin={"renew_within_days": ending.window},
-        file_name=f"Top-up of {destination.vendor_account.name}"[:255],
-        status=UploadStatus.DELIVERING,
+    upload = new_upload(
+        actor=actor,
+        destination=ending.destination,
         mode=Mode.ADD,
-        kind=destination.identifier,
-        checked=True,
-        records=ending.members,
+        name=f"Top-up of {ending.destination.vendor_account.name}",
         members=ending.members,
-        duplicates=0,
-        lane="inspection",
-        accepted_at=now,
-        started_at=now,
+        origin={"renew_within_days": ending.window},
     )
-    made = Delivery.objects.create(
-        company=actor.company,
-        upload=upload,
-        destination=destination,
-        mode=Mode.ADD,
-        lane=destination.vendor_account.lane,
-        next_action_at=now,
-    )
-    wake("uploads.delivery", made.pk)
+    upload.save(force_insert=True)
+    begin_delivery(upload, ending.destination)
     return upload
