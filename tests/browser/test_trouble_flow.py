@@ -1,4 +1,4 @@
-"""What a person sees in the browser when something cannot be had: on a whole page, in a part of one, after a press."""
+"""What a person sees in the browser when something cannot be had: a page, a part of one, a colour, a long name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from audsync_web.people.models import Role
 from segments.models import Segment
 from tests.factories import make_company, make_person
-from tests.uploads.kit import make_destination, make_segment
+from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 
 from .kit import log_in, window
 
@@ -65,3 +65,35 @@ def test_a_press_that_is_refused_is_told_in_the_servers_words(page: Page, segmen
     page.goto("/segments")
     page.evaluate("window.htmx.ajax('POST', '/history', {target: '#toasts', swap: 'none'})")
     expect(page.locator("#toasts")).to_contain_text("This address only answers a button on another page.")
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_plot_has_its_colours_for_those_who_want_no_motion_too(page: Page, segment: Segment, motion: Any) -> None:
+    numbers: dict[str, Any] = {"adds": 8, "sent": 8, "members": 8, "accepted": 7, "refused": 1}
+    make_delivery(make_upload(segment), segment.destinations.get(), **numbers)
+    page.emulate_media(reduced_motion=motion)
+    page.goto("/")
+    markers = page.locator(".u-legend .u-series:not(:first-child) .u-marker")
+    expect(markers).to_have_count(2)
+    shown = markers.evaluate_all("all => all.map(one => getComputedStyle(one).borderTopColor)")
+    ink = page.locator("figcaption").first.evaluate("one => getComputedStyle(one).color")
+    assert len({*shown, ink}) == 3, shown
+
+
+def test_a_long_name_of_a_company_can_be_read_on_a_phone(page: Page, segment: Segment) -> None:
+    segment.company.name = "Bergamo & Söhne Handelsgesellschaft für Outdoor- und Freizeitausrüstung mbH"
+    segment.company.save()
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto("/history")
+    name = page.get_by_role("strong").filter(has_text=segment.company.name)
+    expect(name).to_be_hidden()
+    page.locator("details.company summary").focus()
+    page.keyboard.press("Enter")
+    expect(name).to_be_visible()
+    box = name.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert Axe().run(page).violations_count == 0
+    page.keyboard.press("Escape")
+    expect(name).to_be_hidden()
