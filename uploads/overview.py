@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import CharField, F, QuerySet, Sum, Value
-from django.db.models.functions import Cast
+from django.db.models import Sum
 from django.http import HttpResponseBase
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from audsync_web.context import url_or_none
 from audsync_web.http import PageRequest
 from audsync_web.people.access import page
 from audsync_web.people.models import Company
-from audsync_web.vendors.models import AccountStatus, VendorAccount
-from segments.models import Destination, DestinationStatus, Segment
+from audsync_web.vendors.models import VendorAccount
+from segments.models import Segment
 
-from .models import Delivery, DeliveryStatus, Upload
-from .selectors import UtcDay, live_uploads, memberships_ending, memberships_since, recent_uploads
+from .concerns import concerns, under_way
+from .models import Delivery, Upload
+from .selectors import UtcDay, live_uploads, memberships_since, recent_uploads
+from .topup import ending_of_company
 
 DAYS = 30
 LIVE_SHOWN = 12
 RECENT_SHOWN = 8
-ATTENTION_SHOWN = 20
 ENDING_SHOWN = 8
-EXPIRY_WATCH = timedelta(days=14)
-
-
-@dataclass(frozen=True)
-class Concern:
-    """Something that waits for a person: what it is, why, what to do, where."""
-
-    what: str
-    name: str
-    where: str
-    reason: str
-    next_step: str
-    url: str | None
 
 
 @page()
@@ -53,9 +38,9 @@ def overview(request: PageRequest) -> HttpResponseBase:
     context = {
         **_live_context(request),
         "accounts": accounts,
-        "steps": first_steps(company, accounts),
+        "steps": first_steps(request, accounts),
         "recent": list(recent_uploads(company, RECENT_SHOWN)),
-        "ending": list(memberships_ending(company, EXPIRY_WATCH)[:ENDING_SHOWN]),
+        "ending": ending_of_company(company)[:ENDING_SHOWN],
         "history_url": reverse("history"),
         "accounts_url": url_or_none("vendor_accounts") or "",
         "members_columns": ["Day", "Members"],
@@ -68,7 +53,7 @@ def overview(request: PageRequest) -> HttpResponseBase:
 
 @page(poll=True)
 def overview_live(request: PageRequest) -> HttpResponseBase:
-    """The live part: two queries, none of which writes."""
+    """The live part: a query for uploads, one for other jobs, one for what needs somebody; none of them writes."""
     return render(request, "overview/_live.html", _live_context(request))
 
 
@@ -77,88 +62,28 @@ def _live_context(request: PageRequest) -> dict[str, Any]:
     return {
         "live": live[:LIVE_SHOWN],
         "more_live": len(live) > LIVE_SHOWN,
-        "concerns": concerns(request.company),
+        "others": under_way(request.company) if request.actor.manages else [],
+        "concerns": concerns(request.company, with_managed=request.actor.manages),
     }
 
 
-def first_steps(company: Company, accounts: list[VendorAccount]) -> list[dict[str, Any]]:
+def first_steps(request: PageRequest, accounts: list[VendorAccount]) -> list[dict[str, Any]]:
     """The way of a new company to its first upload; empty once that has been made."""
-    if Upload.objects.visible_to(company).exists():
+    if Upload.objects.visible_to(request.company).exists():
         return []
-    made = Segment.objects.visible_to(company).exists()
-    return [
-        _step("Connect a vendor account", "Where your audiences are used.", "vendor_accounts", bool(accounts)),
-        _step("Create a segment", "The audience, made at every vendor you choose.", "segments", made),
-        _step("Upload its members", "A CSV file with one identifier in a row.", "upload", False),
+    made = Segment.objects.visible_to(request.company).exists()
+    steps = [
+        _step("Connect a vendor account", "Where your audiences are used.", "vendor_account_new", bool(accounts)),
+        _step("Create a segment", "The audience, made at every vendor you choose.", "segment_new", made),
     ]
+    if not request.actor.manages:
+        theirs = {"url": None, "text": "A client success manager or an admin does that."}
+        steps = [step | theirs for step in steps]
+    return [*steps, _step("Upload its members", "A CSV file with one identifier in a row.", "upload", False)]
 
 
 def _step(title: str, text: str, route: str, done: bool) -> dict[str, Any]:
-    return {"title": title, "text": text, "url": url_or_none(route), "done": done}
-
-
-# --- what needs attention ---------------------------------------------------------------------------------------------
-
-_COLUMNS = ("what", "key", "name", "where", "error_text", "next_step", "since")
-
-
-def concerns(company: Company) -> list[Concern]:
-    """Accounts, destinations and deliveries that wait for a person, the newest first, in one query."""
-    found = _accounts(company).union(_destinations(company), _deliveries(company), all=True)
-    rows = found.order_by("-c_since")[:ATTENTION_SHOWN]
-    return [_concern(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
-
-
-def _accounts(company: Company) -> QuerySet[Any]:
-    rows = VendorAccount.objects.filter(company=company, status=AccountStatus.NEEDS_ATTENTION).order_by()
-    return _as_concern(rows, "vendor account", key="pk", name="name", where="vendor", since="updated_at")
-
-
-def _destinations(company: Company) -> QuerySet[Any]:
-    stopped = (DestinationStatus.NEEDS_ATTENTION, DestinationStatus.FAILED)
-    rows = Destination.objects.current().filter(segment__company=company, status__in=stopped).order_by()
-    where = "vendor_account__name"
-    return _as_concern(rows, "segment", key="segment_id", name="segment__name", where=where, since="updated_at")
-
-
-def _deliveries(company: Company) -> QuerySet[Any]:
-    rows = Delivery.objects.visible_to(company).filter(status=DeliveryStatus.NEEDS_ATTENTION).order_by()
-    where, name = "destination__vendor_account__name", "destination__segment__name"
-    return _as_concern(rows, "delivery", key="upload_id", name=name, where=where, since="updated_at")
-
-
-def _as_concern(rows: QuerySet[Any], what: str, *, key: str, name: str, where: str, since: str) -> QuerySet[Any]:
-    columns = {
-        "c_what": Value(what, output_field=CharField()),
-        "c_key": Cast(key, CharField()),
-        "c_name": F(name),
-        "c_where": F(where),
-        "c_text": F("error_text"),
-        "c_step": F("next_step"),
-        "c_since": F(since),
-    }
-    told: QuerySet[Any] = rows.annotate(**columns).values_list(*columns)
-    return told
-
-
-def _concern(row: dict[str, Any]) -> Concern:
-    routes = {"vendor account": "vendor_account", "segment": "segment", "delivery": "upload_one"}
-    return Concern(
-        row["what"],
-        row["name"],
-        row["where"],
-        row["error_text"] or "It stopped.",
-        row["next_step"],
-        _url(routes[row["what"]], uuid.UUID(row["key"]) if row["what"] == "delivery" else row["key"]),
-    )
-
-
-def _url(route: str, *args: Any) -> str | None:
-    """A page's URL; None while nobody serves it."""
-    try:
-        return reverse(route, args=args)
-    except NoReverseMatch:
-        return None
+    return {"title": title, "text": text, "url": reverse(route), "done": done}
 
 
 # --- plots ------------------------------------------------------------------------------------------------------------

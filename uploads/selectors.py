@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import (
@@ -117,24 +117,6 @@ def uploads_of_segment(segment: Segment, limit: int) -> QuerySet[Upload]:
 def parts_of(delivery: Delivery, limit: int) -> QuerySet[Part]:
     """A delivery's parts in order."""
     return Part.objects.filter(delivery=delivery).order_by("number")[:limit]
-
-
-def memberships_ending(company: Company, within: timedelta) -> QuerySet[Snapshot]:
-    """Acknowledged memberships whose first members end at the vendor soon, the soonest first."""
-    last = timezone.now().date() + within
-    rows: QuerySet[Snapshot] = (
-        Snapshot.objects.filter(
-            destination__segment__company=company,
-            superseded_at__isnull=True,
-            members__gt=0,
-            first_ends_on__lte=last,
-        )
-        .exclude(destination__status="released")
-        .exclude(destination__segment__status=SegmentStatus.ARCHIVED)
-        .select_related("destination__segment", "destination__vendor_account")
-        .order_by("first_ends_on", "pk")
-    )
-    return rows
 
 
 def memberships_since(company: Company, since: datetime) -> list[tuple[str, str | None, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 NOTHING = "—"
@@ -111,6 +111,16 @@ def format_relative(moment: datetime, now: datetime) -> str:
         return "just now"
     words = _distance(distance)
     return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def format_days_away(day: date | None) -> str:
+    """How many days a day is away, in words. It is a day of the calendar in UTC: it has no hour to count down to."""
+    if day is None:
+        return NOTHING
+    days = (day - datetime.now(UTC).date()).days
+    if abs(days) <= 1:
+        return ("yesterday", "today", "tomorrow")[days + 1]
+    return f"in {days}{THIN}days" if days > 0 else f"{-days}{THIN}days ago"
 
 
 def _distance(seconds: float) -> str:

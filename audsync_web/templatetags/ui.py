@@ -30,6 +30,7 @@ register.filter("bytes", formats.format_bytes)
 register.filter("duration", formats.format_duration)
 register.filter("share", formats.format_share)
 register.filter("absolute", formats.format_moment)
+register.filter("days_away", formats.format_days_away)
 
 # A page of a list that is re-sorted or filtered starts again at its beginning.
 CURSOR_PARAMETERS = ("cursor", "before", "after")

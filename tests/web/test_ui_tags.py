@@ -375,6 +375,14 @@ def render_guide() -> str:
     return render_to_string("components/_styleguide.html", context)
 
 
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [(-3, "3\u202fdays ago"), (-1, "yesterday"), (0, "today"), (1, "tomorrow"), (9, "in 9\u202fdays")],
+)
+def test_a_day_is_days_away_and_not_hours(days: int, words: str) -> None:
+    assert formats.format_days_away(datetime.now(UTC).date() + timedelta(days=days)) == words
+
+
 class TestPages:
     def test_every_component_renders_together_without_an_inline_script_or_style(self) -> None:
         html = render_guide()

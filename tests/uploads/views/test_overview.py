@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.utils import timezone
 
 from tests.uploads.kit import make_delivery, make_upload
 from uploads.models import Snapshot
+from uploads.models_erasing import Erasure
+from uploads.models_sources import SourcePull
 from uploads.overview import acceptance_by_day, members_by_day
 
-LIVE_QUERIES = 4  # the session, the person with their companies, what runs, what needs somebody
+LIVE_QUERIES = 5  # the session, the person with their companies, uploads, other jobs, what needs somebody
 
 
 def test_a_new_company_is_led_to_its_first_upload(logged_in: Any, manager: Any) -> None:
@@ -61,10 +64,51 @@ def test_the_live_part_ends_without_a_login_page(client: Any, db: None) -> None:
     assert client.get("/overview/live").status_code == 403
 
 
-def test_memberships_that_end_soon_are_shown(logged_in: Any, manager: Any, segment: Any) -> None:
-    soon = timezone.now().date() + timedelta(days=9)
-    Snapshot.objects.create(destination=segment.destinations.get(), file="x", members=212, first_ends_on=soon)
-    assert "Ending soon" in logged_in(manager).get("/").content.decode()
+def test_memberships_that_end_soon_are_told_as_on_the_segments_page(logged_in: Any, manager: Any, segment: Any) -> None:
+    soon, later = (timezone.now().date() + timedelta(days=days) for days in (9, 60))
+    ends = {"days": {soon.isoformat(): 12, later.isoformat(): 200}}
+    Snapshot.objects.create(
+        destination=segment.destinations.get(), file="x", members=212, first_ends_on=soon, ends=ends
+    )
+    client = logged_in(manager)
+    page = client.get("/").content.decode()
+    assert "Ending soon" in page
+    assert re.search(r">12</span> members end at anonymised 1, the first in 9\u202fdays", page)
+    assert ">12</strong> members" in client.get(f"/segments/{segment.pk}/ending").content.decode()
+
+
+def make_pull(segment: Any, account: Any, status: str, **fields: Any) -> SourcePull:
+    pull: SourcePull = SourcePull.objects.create(
+        company=segment.company, vendor_account=account, segment=segment, status=status, segmentation="x", **fields
+    )
+    return pull
+
+
+def test_segmentations_and_erasures_that_stop_or_run_are_told_to_who_may_see_them(
+    logged_in: Any, manager: Any, marketer: Any, stranger: Any, segment: Any
+) -> None:
+    account = segment.destinations.get().vendor_account
+    stopped = make_pull(segment, account, "needs attention", error_text="The key is refused.")
+    running = make_pull(segment, account, "running")
+    failed = Erasure.objects.create(company=segment.company, status="needs attention")
+    erasing = Erasure.objects.create(company=segment.company, status="running")
+    page = logged_in(manager).get("/").content.decode()
+    attention, _, progress = page.partition('id="running"')
+    urls = [f"/source-pulls/{row.pk}" for row in (stopped, running)]
+    urls += [f"/erasures/{row.pk}" for row in (failed, erasing)]
+    assert [url in attention for url in urls] == [True, False, True, False]
+    assert [url in progress for url in urls] == [False, True, False, True]
+    assert "The key is refused." in attention
+    assert "Some of its steps have failed." in attention
+    for other in (marketer, stranger):
+        assert not any(url in logged_in(other).get("/").content.decode() for url in urls)
+
+
+def test_a_marketer_of_a_new_company_is_told_who_begins(logged_in: Any, marketer: Any) -> None:
+    page = logged_in(marketer).get("/").content.decode()
+    assert page.count("A client success manager or an admin does that.") == 2
+    assert "/segments/new" not in page
+    assert "Nothing to plot yet" not in page
 
 
 def test_members_by_day_counts_what_was_current_at_each_days_end(company: Any, segment: Any) -> None:
