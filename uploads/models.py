@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from audsync_web.jobs.models import Job
+from audsync_web.jobs.models import Job, cleared_error
 from audsync_web.people.models import Company, User
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
@@ -179,6 +179,12 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def open(self) -> DeliveryQuerySet:
         """Those that have not ended."""
         return self.filter(~_ENDED_DELIVERY)
+
+    def end_waiting(self, word: DeliveryStatus, **told: Any) -> int:
+        """End those that only wait; what they waited for is not the reason. How many ended."""
+        now = timezone.now()
+        ended = {"status": word, "next_action_at": None, "finished_at": now, "updated_at": now}
+        return self.open().filter(is_live=False).update(**cleared_error(), **ended, **told)
 
 
 class Delivery(Job):

@@ -187,15 +187,8 @@ def _supersede_waiting(destination: Destination, upload: Upload) -> None:
     # The removal of an erased person is owed to them, whatever file comes next.
     waiting = Delivery.objects.open().filter(destination=destination, is_live=False)
     older = waiting.exclude(upload__origin__has_key="erasure")
-    now = timezone.now()
     touched = set(older.values_list("upload_id", flat=True))
-    older.update(
-        status=DeliveryStatus.SUPERSEDED,
-        details="A newer upload replaced it before it was sent.",
-        next_action_at=None,
-        finished_at=now,
-        updated_at=now,
-    )
+    older.end_waiting(DeliveryStatus.SUPERSEDED, details="A newer upload replaced it before it was sent.")
     for other in Upload.objects.filter(pk__in=touched).exclude(pk=upload.pk):
         upload_settle(other)
 
@@ -280,10 +273,7 @@ def _end_ready(upload: Upload) -> None:
 def delivery_request_cancel(delivery: Delivery) -> None:
     """Ask a delivery to stop: one that has not begun ends here, a live one stops at its next step."""
     now = timezone.now()
-    waiting = Delivery.objects.open().filter(pk=delivery.pk, is_live=False)
-    if waiting.update(
-        status=DeliveryStatus.CANCELLED, cancel_requested_at=now, finished_at=now, next_action_at=None, updated_at=now
-    ):
+    if Delivery.objects.filter(pk=delivery.pk).end_waiting(DeliveryStatus.CANCELLED, cancel_requested_at=now):
         return
     Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True).update(
         cancel_requested_at=now, next_action_at=now, updated_at=now

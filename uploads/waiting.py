@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.db.models import Q
-from django.utils import timezone
 
 from audsync_web.jobs.waiting import flag, go_on
 from audsync_web.vendors.faults import ACCOUNT_IN_TROUBLE, account_trouble
@@ -52,13 +51,8 @@ def end_for_removed_destinations() -> None:
     removed = Q(destination__wanted=Wanted.RELEASED) & ~Q(destination__release_choice=EMPTY)
     removed |= Q(destination__status=DestinationStatus.RELEASED)
     waiting = Delivery.objects.open().filter(removed, is_live=False)
-    found, now = list(waiting.values_list("pk", "upload_id")[:AT_ONCE]), timezone.now()
-    Delivery.objects.open().filter(pk__in=[pk for pk, _ in found], is_live=False).update(
-        status=DeliveryStatus.CANCELLED,
-        details="The destination was removed before this was sent.",
-        finished_at=now,
-        next_action_at=None,
-        updated_at=now,
-    )
+    found = list(waiting.values_list("pk", "upload_id")[:AT_ONCE])
+    rows = Delivery.objects.filter(pk__in=[pk for pk, _ in found])
+    rows.end_waiting(DeliveryStatus.CANCELLED, details="The destination was removed before this was sent.")
     for upload in Upload.objects.filter(pk__in={upload for _, upload in found}):
         upload_settle(upload)

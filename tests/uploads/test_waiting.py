@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.utils import timezone
 
@@ -10,7 +12,8 @@ from audsync_web.vendors.models import AccountStatus, VendorAccount
 from segments import housekeeping
 from segments.models import Destination, DestinationStatus
 from uploads import waiting
-from uploads.models import DeliveryStatus, UploadStatus
+from uploads.models import Delivery, DeliveryStatus, UploadStatus
+from uploads.services import delivery_request_cancel
 
 from .kit import make_delivery, make_destination, make_segment, make_upload
 
@@ -60,3 +63,26 @@ def test_a_delivery_to_a_destination_that_could_not_be_made_waits_for_it_and_say
     waiting.flag_waiting_for_failed_destinations()
     queued.refresh_from_db()
     assert (queued.status, queued.error_code) == ("queued", "")
+
+
+def cancel(delivery: Delivery) -> None:
+    delivery_request_cancel(delivery)
+
+
+def remove_destination(delivery: Delivery) -> None:
+    Destination.objects.update(status=DestinationStatus.RELEASED)
+    waiting.end_for_removed_destinations()
+
+
+@pytest.mark.parametrize("end", [cancel, remove_destination])
+def test_what_a_delivery_waited_for_is_not_told_as_the_reason_of_its_end(
+    company: Company, end: Callable[[Delivery], None]
+) -> None:
+    destination = make_destination(make_segment(company))
+    queued = make_delivery(make_upload(destination.segment, UploadStatus.DELIVERING), destination, "queued")
+    VendorAccount.objects.update(**TROUBLE)
+    waiting.flag_waiting_for_accounts()
+    end(queued)
+    queued.refresh_from_db()
+    assert (queued.status, queued.error_text, queued.attention_since) == (DeliveryStatus.CANCELLED, "", None)
+    assert (queued.finished_at is not None, queued.next_action_at) == (True, None)
