@@ -104,6 +104,11 @@ def spill_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def drop_spilled(folder: str) -> None:
+    """Delete what lies under this name in this machine's spill folder; what is gone already is fine."""
+    shutil.rmtree(Path(settings.SPILL_DIR) / folder, ignore_errors=True)
+
+
 def require_room(wanted: int) -> None:
     """Raise `StorageFull` when the data folder has no room for `wanted` bytes and the work on them."""
     make_private_folder(settings.DATA_DIR)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
@@ -20,9 +22,10 @@ from audsync_web.vendors.connectors.base import CannotTell, RemoteState, RemoteS
 from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, RemoteMissing, Transient
 from tests.jobs_helper import run_due
 from uploads import delivery as delivery_job
-from uploads import housekeeping, sending
+from uploads import files, housekeeping, sending
 from uploads.journal import PartJournal
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
+from uploads.planning import delivery_folder
 from uploads.run import Run, part_holder
 from uploads.services import delivery_request_cancel, delivery_retry
 
@@ -301,6 +304,17 @@ def test_a_worker_that_comes_back_late_writes_nothing_to_a_part_that_another_one
         journal.settle(part={"cursor": 3})
     kept = delivery.parts.get()
     assert (kept.memory, kept.intent and kept.intent["detail"]) == ({}, {"piece": 1})
+
+
+def test_the_bytes_of_a_part_whose_answer_never_came_go_with_the_end(
+    delivery: Delivery, vendor: SimpleNamespace
+) -> None:
+    folder = Path(settings.SPILL_DIR) / delivery_folder(delivery)
+    files.make_private_folder(folder)
+    (folder / "part-1").write_text("identifiers")
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.FAILED, raw="error", job_id="job-1")
+    assert look(delivery).has_ended
+    assert not folder.exists()
 
 
 def test_a_plan_that_was_begun_and_given_up_counts_no_parts(delivery: Delivery, vendor: SimpleNamespace) -> None:
