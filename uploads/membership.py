@@ -293,8 +293,3 @@ def _preview_cell(
         "leave": counts.removes - counts.doubtful,
         "after": counts.after,
     }
-
-
-def mode_is_known(mode: str) -> bool:
-    """Whether a word is one of the three modes."""
-    return mode in Mode.values

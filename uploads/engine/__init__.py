@@ -11,14 +11,3 @@ One way from end to end, each step a module:
 `lines` is the form in which blocks of identifiers travel, `blocks` the file that holds them. The package is a library:
 no Django, no settings, no database. Every file it writes is published by one rename and private to the service.
 """
-
-from __future__ import annotations
-
-from datetime import date
-
-_EPOCH = date(1970, 1, 1).toordinal()
-
-
-def day_number(day: date) -> int:
-    """Whole days since 1970-01-01, the form in which snapshots keep the day a membership ends."""
-    return day.toordinal() - _EPOCH

@@ -247,11 +247,6 @@ class BlockReader:
             raise DamagedFile("the index of the file cannot be read") from error
         return index
 
-    @property
-    def text_bytes(self) -> int:
-        """The bytes of all lines, unpacked."""
-        return sum(entry["text"][0] for entry in self._blocks)
-
     def block(self, number: int, *, packed: bool = False) -> Rows:
         """One block; with `packed`, lines that are stored as numbers stay so."""
         entry = self._blocks[number]

@@ -36,7 +36,6 @@ class ChangeReader:
         self._blocks = BlockReader(path, KIND)
         meta = self._blocks.meta
         self.count = self._blocks.count
-        self.text_bytes = self._blocks.text_bytes
         self.adds: int = meta["adds"]
         self.renewed: int = meta["renewed"]
         self.removes: int = meta["removes"]

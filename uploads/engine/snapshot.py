@@ -7,18 +7,14 @@ same with one upload, named by the empty string, and day 0.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from uploads.engine import lines as ln
 from uploads.engine.blocks import BlockReader, Column, PublishedWriter, Rows
 from uploads.engine.lines import Lines
 
@@ -41,7 +37,6 @@ class SnapshotReader:
     def __init__(self, path: Path) -> None:
         self._blocks = BlockReader(path, KIND)
         self.count = self._blocks.count
-        self.text_bytes = self._blocks.text_bytes
         self.uploads: list[str | None] = self._blocks.meta["uploads"]
 
     def __enter__(self) -> Self:
@@ -72,10 +67,6 @@ class SnapshotReader:
             return None
         _, columns = found
         return Row(value.decode(), self.uploads[columns["upload"]], columns["day"])
-
-    def rows_between(self, first_row: int, last_row: int) -> Iterator[tuple[int, Rows]]:
-        """Rows by number, both ends inclusive."""
-        return self._blocks.rows_between(first_row, last_row)
 
 
 class SnapshotWriter(PublishedWriter):
@@ -123,25 +114,3 @@ def find(path: Path, identifier: str | bytes) -> Row | None:
     """Whether the identifier is in the file, since which upload and until which day."""
     with SnapshotReader(path) as reader:
         return reader.find(identifier)
-
-
-def sample(path: Path, size: int, seed: int = 0) -> list[str]:
-    """Up to `size` members chosen by chance, the same for the same seed; reads no more than `size` blocks."""
-    with SnapshotReader(path) as reader:
-        chosen = random.Random(seed).sample(range(reader.count), min(size, reader.count))  # noqa: S311  # no secret
-        found = []
-        for row in sorted(chosen):
-            for _, rows in reader.rows_between(row, row):
-                found += [value.decode() for value in ln.identifiers(rows.lines)]
-        return found
-
-
-def without(snapshot: Path, identifiers: Iterable[str | bytes], out: Path) -> int:
-    """Write the snapshot again without these identifiers (a person's erasure); how many rows went."""
-    values = [value.encode() if isinstance(value, str) else value for value in identifiers]
-    unwanted = pa.array([value + b"\n" for value in values], pa.binary())
-    with SnapshotReader(snapshot) as reader, SnapshotWriter(out, reader.uploads) as writer:
-        for rows in reader.blocks():
-            mask = pc.is_in(rows.lines, value_set=unwanted)
-            writer.write(rows.keep(~mask.to_numpy(zero_copy_only=False)))
-    return reader.count - writer.rows

@@ -23,7 +23,7 @@ from uploads.engine.applying import ALL, AckRange, apply_changes
 from uploads.engine.changes import changes_of, rows_of
 from uploads.engine.difference import Mode, Target, difference, difference_many
 from uploads.engine.parts import PartRenderer, PartTooLarge, plan_parts, write_list, write_part
-from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, find, member_rows, sample, without
+from uploads.engine.snapshot import SnapshotReader, SnapshotWriter, find, member_rows
 
 TODAY, SOON, LATER = 20_000, 20_010, 20_300
 
@@ -303,17 +303,13 @@ def test_a_line_that_fits_in_no_part_is_refused(changed: Path) -> None:
         list(plan_parts(changed, NDJSON, PartRules(max_bytes=20)))
 
 
-def test_an_identifier_is_found_with_its_upload_and_day_and_can_be_taken_out(tmp_path: Path) -> None:
+def test_an_identifier_is_found_with_its_upload_and_day(tmp_path: Path) -> None:
     write(tmp_path / "members", {f"id-{n}": n % 50 for n in range(500)}, "upload-1")
     row = find(tmp_path / "members", "id-77")
     assert row is not None
     assert (row.identifier, row.upload, row.day) == ("id-77", "upload-1", 27)
     assert find(tmp_path / "members", "id-") is None
     assert find(tmp_path / "members", "zz") is None
-    assert without(tmp_path / "members", ["id-77", "never there"], tmp_path / "rest") == 1
-    assert find(tmp_path / "rest", "id-77") is None
-    assert len(read(tmp_path / "rest")) == 499
-    assert len(set(sample(tmp_path / "rest", 20)) & set(read(tmp_path / "rest"))) == 20
 
 
 def test_a_write_that_is_stopped_leaves_no_file(tmp_path: Path) -> None:

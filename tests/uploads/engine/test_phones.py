@@ -11,7 +11,7 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 from uploads.engine.checking import CheckOptions
 from uploads.engine.converting import e164
 from uploads.engine.members import build_members, derive_members
-from uploads.engine.snapshot import SnapshotReader, sample
+from uploads.engine.snapshot import SnapshotReader, find
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_spellings_of_one_number_meet_and_impossible_ones_are_held(tmp_path: Pat
     build_members(lambda: BytesIO(body), CheckOptions(), "phone", members, tmp_path)
     rule = KINDS["phone"].rule
     derived = derive_members(members, out, held, tmp_path, conversion="e164", rule=rule, region="PL")
-    assert sorted(sample(out, 10)) == ["+48601234567", "+48602234567"]
+    assert all(find(out, number) for number in ("+48601234567", "+48602234567"))
     assert (derived.members, derived.held) == (2, 1)
     with SnapshotReader(members) as reader:
         assert reader.count == 5
