@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Coalesce, NullIf
 from django.urls import reverse
 
 from audsync_web.people.models import Company
+from audsync_web.vendors.connectors.registry import connector_class
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from segments.models import Destination, DestinationStatus
 
@@ -118,10 +119,11 @@ def _as_concern(
 def _concern(row: dict[str, Any]) -> Concern:
     route, is_uuid = PAGES[row["what"]]
     key = uuid.UUID(row["key"]) if is_uuid else row["key"]
+    where = connector_class(row["where"]).label if route == "vendor_account" else row["where"]
     return Concern(
         row["what"],
         row["name"],
-        row["where"],
+        where,
         row["reason"] or "It stopped.",
         row["next_step"],
         reverse(route, args=[key]),

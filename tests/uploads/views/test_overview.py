@@ -46,6 +46,7 @@ def test_what_needs_somebody_says_why_and_what_to_do(
         "Xandr refused.",
         "Ask Xandr.",
         "The password is wrong.",
+        "vendor account, Anonymised UserSync",
         "The segment could not be made.",
         "live.csv",
     ):
@@ -102,6 +103,15 @@ def test_segmentations_and_erasures_that_stop_or_run_are_told_to_who_may_see_the
     assert "Some of its steps have failed." in attention
     for other in (marketer, stranger):
         assert not any(url in logged_in(other).get("/").content.decode() for url in urls)
+
+
+def test_a_segmentation_that_stopped_leads_to_the_account_that_is_to_be_mended(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    account = segment.destinations.get().vendor_account
+    pull = make_pull(segment, account, "needs attention", error_text="The key is refused.")
+    live = logged_in(manager).get(f"/source-pulls/{pull.pk}/live").content.decode()
+    assert f'href="/vendor-accounts/{account.pk}"' in live
 
 
 def test_a_marketer_of_a_new_company_is_told_who_begins(logged_in: Any, marketer: Any) -> None:
