@@ -23,8 +23,9 @@ from .connectors.registry import connector_class
 from .models import SealedToken, VendorAccount
 
 LOGIN_LIFETIME = timedelta(seconds=60)
-# A worker that died within a call leaves its place free after so long; hardly a call takes longer.
-CALL_LIFETIME = timedelta(seconds=60)
+# Another machine's worker that died within a call leaves its place free after so long; no call with its repeats, as an
+# export's pages are read, takes longer.
+CALL_LIFETIME = timedelta(minutes=10)
 LONGEST_LOGIN_WAIT = 30.0
 UNPACED_LOOK = 0.1
 GATE_LIFETIME = {"call": timedelta(hours=2), "job": timedelta(hours=50)}

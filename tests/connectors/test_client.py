@@ -22,6 +22,7 @@ import responses
 
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import (
+    MAX_VENDOR_TEXT,
     AuthenticationFailed,
     NotYet,
     Permanent,
@@ -29,6 +30,7 @@ from audsync_web.vendors.connectors.errors import (
     TooLarge,
     Transient,
     UnknownOutcome,
+    not_naming,
 )
 
 from .fakes import Canned, CannedServer
@@ -42,6 +44,7 @@ def make(base_url: str = BASE, **changes: Any) -> VendorClient:
         "allow_private_hosts": True,
         "user_agent": "AudSync-tests",
         "pace": lambda method: None,
+        "describe": lambda reply: reply.object().get("error") or reply.opening,
     }
     return VendorClient(base_url=base_url, **{**options, **changes})
 
@@ -121,6 +124,22 @@ def test_being_throttled_is_told_to_the_connector(vendor: responses.RequestsMock
 def test_statuses_that_the_caller_reads_itself_are_given_back(vendor: responses.RequestsMock):
     vendor.add("GET", f"{BASE}/thing", status=404)
     assert make().read("GET", "/thing", accept=(404,)).status == 404
+
+
+def test_a_token_that_a_vendor_repeats_is_struck_out_also_across_the_cut(vendor: responses.RequestsMock):
+    said = "x" * (MAX_VENDOR_TEXT - 4) + "token-of-today"
+    vendor.add("GET", f"{BASE}/thing", json={"error": f"no: token-of-today {said}"}, status=400)
+    with pytest.raises(Permanent) as refused:
+        make().read("GET", "/thing", headers={"Authorization": "Bearer token-of-today"})
+    assert refused.value.vendor_text.startswith("no: ••• xxx")
+    assert "tok" not in refused.value.vendor_text
+
+
+def test_a_person_is_struck_out_also_across_the_cut():
+    person = "ann@mail.example"
+    with pytest.raises(Permanent) as refused, not_naming(person):
+        raise Permanent("Refused.", vendor_text="x" * (MAX_VENDOR_TEXT - 5) + person)
+    assert refused.value.vendor_text.endswith("x•••")
 
 
 def test_a_vendors_words_are_cut_and_secrets_struck_out(vendor: responses.RequestsMock):

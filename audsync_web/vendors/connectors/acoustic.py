@@ -365,4 +365,4 @@ def _describe(reply: Reply) -> str:
     """No error body is documented: the usual words where there are some, else the start of the body (section 2)."""
     body = reply.object()
     words = [body.get(key) for key in ("message", "error", "description")]
-    return next((word for word in words if isinstance(word, str) and word), reply.text[:MAX_VENDOR_TEXT])
+    return next((word for word in words if isinstance(word, str) and word), reply.opening)

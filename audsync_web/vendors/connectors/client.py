@@ -27,6 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from .errors import (
+    MAX_SAID,
     AuthenticationFailed,
     ConnectorError,
     Permanent,
@@ -120,6 +121,11 @@ class Reply:
         """The body as text, whatever its encoding claims."""
         return self.body.decode("utf-8", "replace")
 
+    @property
+    def opening(self) -> str:
+        """The start of the body: more than is ever shown, so that what is struck out of it is struck out whole."""
+        return self.text[:MAX_SAID]
+
     def json(self) -> Any:
         """The body as JSON, or None when it is none (vendors answer with proxies' HTML, too)."""
         try:
@@ -180,10 +186,10 @@ class VendorClient:
     """HTTP for one vendor account.
 
     `pace(method)` is called before each request and may wait or raise `NotYet`. `describe` reads the vendor's own words
-    from an error answer, `refer` its id of the failure. `throttled(seconds)` is told of each 429, and 503 with
-    Retry-After, so that a connector can pause its quota scope for everyone. `secrets` are struck out of the vendor's
-    words. Calls with an effect are never repeated here; reads are tried at most three times, quickly, and with
-    `answer_within` given up after about so many seconds.
+    from an error answer, `refer` its id of the failure; `secrets` and the token of the last call are struck out of
+    them. `throttled(seconds)` is told of each 429, and 503 with Retry-After, so that a connector can pause its quota
+    scope for everyone. Calls with an effect are never repeated here; reads are tried at most three times, quickly, and
+    with `answer_within` given up after about so many seconds.
     """
 
     def __init__(
@@ -194,7 +200,7 @@ class VendorClient:
         allow_private_hosts: bool,
         user_agent: str,
         pace: Pace,
-        describe: Callable[[Reply], str] | None = None,
+        describe: Callable[[Reply], str],
         throttled: Throttled | None = None,
         refer: Callable[[Reply], str] | None = None,
         secrets: Collection[str] = (),
@@ -203,9 +209,10 @@ class VendorClient:
         self.base_url = base_url.rstrip("/")
         self.vendor = vendor
         self._pace = pace
-        self._describe = describe or _plain_text
+        self._describe = describe
         self._throttled = throttled
         self._secrets = [secret for secret in secrets if secret]
+        self._token = ""
         self._refer = refer or _no_reference
         self._answer_within = answer_within
         self._session = requests.Session()
@@ -258,6 +265,7 @@ class VendorClient:
         self._pace(method)
         url = path if absolute else self.base_url + _fill(path, values or {})
         shown = "(address given by the vendor)" if absolute else path
+        self._token = (headers or {}).get("Authorization", "").rpartition(" ")[2]
         started = time.monotonic()
         try:
             reply = self._exchange(method, url, params, headers, json_body, data, timeout, max_bytes)
@@ -341,7 +349,7 @@ class VendorClient:
     def said(self, reply: Reply) -> str:
         """The vendor's own words in an error answer: untrusted, with secrets struck out (some repeat the request)."""
         text = self._describe(reply)
-        for secret in self._secrets:
+        for secret in filter(None, (*self._secrets, self._token)):
             text = text.replace(secret, "•••")
         return text
 
@@ -419,11 +427,6 @@ def _as_it_comes(answer: requests.Response) -> Iterator[bytes]:
             yield block
     except urllib3.exceptions.HTTPError as error:
         raise requests.exceptions.ConnectionError(error) from error
-
-
-def _plain_text(reply: Reply) -> str:
-    said = reply.object().get("error")
-    return said if isinstance(said, str) else reply.text[:500]
 
 
 def _no_reference(reply: Reply) -> str:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from urllib.parse import quote, quote_plus
 
 MAX_VENDOR_TEXT = 500
+# So much of what was said is looked through for identifiers before it is cut.
+MAX_SAID = 20_000
 
 
 class ConnectorError(Exception):
@@ -39,9 +41,18 @@ class ConnectorError(Exception):
         self.text = text
         self.code = code or self.default_code
         self.next_step = next_step
-        self.vendor_text = vendor_text[:MAX_VENDOR_TEXT]
+        self._said = vendor_text[:MAX_SAID]
         self.status = status
         self.reference = reference
+
+    @property
+    def vendor_text(self) -> str:
+        """What the vendor said, cut."""
+        return self._said[:MAX_VENDOR_TEXT]
+
+    def strike(self, pattern: str) -> None:
+        """Keep what matches `pattern` out of what the vendor said, also where the cut would leave a piece of it."""
+        self._said = re.sub(pattern, "•••", self._said, flags=re.IGNORECASE)
 
 
 class Transient(ConnectorError, ConnectionError):
@@ -145,7 +156,7 @@ def not_naming(value: str) -> Iterator[None]:
         yield
     except ConnectorError as error:
         if value:
-            error.vendor_text = re.sub(_in_any_spelling(value), "•••", error.vendor_text, flags=re.IGNORECASE)
+            error.strike(_in_any_spelling(value))
         raise
 
 

@@ -106,7 +106,7 @@ class UploadObject:
 def describe(reply: Reply) -> str:
     """The vendor's words in an error answer: one text, else the start of the body (A-U11)."""
     said = reply.object().get("error")
-    return impersonal(said if isinstance(said, str) else reply.text[:LONGEST_TEXT])
+    return impersonal(said if isinstance(said, str) else reply.opening)
 
 
 def segment(value: Mapping[str, Any]) -> RemoteSegment | None:

@@ -131,7 +131,7 @@ def _object(reply: Reply, *, effect: bool) -> dict[str, Any]:
 
 def _said(reply: Reply) -> str:
     body = reply.object()
-    said, code = text(body.get("error")) or cut(reply.text, 200), text(body.get("error_code"))
+    said, code = text(body.get("error")) or impersonal(reply.opening), text(body.get("error_code"))
     return f"{said} ({code})" if code else said
 
 

@@ -149,7 +149,7 @@ def describe(reply: Reply) -> str:
     """The vendor's words in any of its error shapes: message, else error, else the start of the body (section 6)."""
     body = reply.object()
     words = [body.get(name) for name in ("message", "error", "help")]
-    found = next((word for word in words if isinstance(word, str) and word), "" if body else reply.text[:200])
+    found = next((word for word in words if isinstance(word, str) and word), "" if body else reply.opening)
     return impersonal(found)
 
 

@@ -295,4 +295,4 @@ def _describe(reply: Reply) -> str:
     said = envelope.get("error") or envelope.get("errors") or envelope.get("error_code")
     if isinstance(said, list):
         said = "; ".join(str(item) for item in said)
-    return " ".join(str(said or "").split())[:500]
+    return " ".join(str(said or "").split())
