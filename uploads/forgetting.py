@@ -131,7 +131,7 @@ def _forget_upload(upload: Upload, done: Forgotten) -> None:
 
 
 def _deliveries(company_id: int) -> Iterator[Delivery]:
-    kept = ~Q(changes_file="") | ~Q(held_report="") | ~Q(vendor_report="")
+    kept = ~Q(changes_file="") | ~Q(held_report="") | ~Q(vendor_report="") | Q(refused__gt=0)
     rows = Delivery.objects.filter(kept, company_id=company_id).select_related("destination", "upload")
     found: Iterator[Delivery] = rows.iterator(AT_ONCE)
     return found

@@ -25,11 +25,13 @@ from tests.factories import make_actor
 from tests.jobs_helper import run_until, run_until_quiet
 from tests.sandbox_accounts import connect, hurry
 from tests.uploads.kit import settled
+from uploads import files
 from uploads.engine.finding import text_holds
 from uploads.erasing import EraseWish, erase_begin, erase_lift, erase_retry
-from uploads.models import Upload
+from uploads.models import Delivery, Upload
 from uploads.models_erasing import Erasure, ErasureStatus, PersonSearch
 from uploads.persons import Person
+from uploads.reports import refused_name
 from uploads.searching import search_begin
 from uploads.services import UploadConflict
 
@@ -139,6 +141,21 @@ def test_a_person_is_removed_everywhere_and_nothing_of_them_stays(
     assert erasure.person is None
     assert Upload.objects.exclude(original="").count() == 0
     assert set(stored_texts(PERSON)) - before == set()
+
+
+def test_a_report_of_refused_rows_goes_though_the_changes_it_came_from_are_no_longer_kept(
+    api: Client, segment: Segment, actor: Actor
+) -> None:
+    delivery = deliver(api, segment, PERSON, *OTHERS).deliveries.get()
+    Upload.objects.update(original="", members_file="", report="")
+    files.delete(delivery.changes_file)
+    report = refused_name(delivery, 1)
+    with files.new_file(report) as path, gzip.open(path, "wt") as text:
+        text.write(f"{HASH},not known there\n")
+    accepted = delivery.sent - 1
+    Delivery.objects.filter(pk=delivery.pk).update(changes_file="", held_report="", accepted=accepted, refused=1)
+    erased(actor, found(actor))
+    assert not files.exists(report)
 
 
 def test_no_identifier_stands_in_the_database_or_the_audit_trail(api: Client, segment: Segment, actor: Actor) -> None:
