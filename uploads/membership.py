@@ -173,6 +173,7 @@ def members_for(
     report: Path,
     held: Sequence[Path],
     erased: Erased | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[tuple[Path, DerivedResult]]:
     """The set a destination is fed with, derived from a file's members: converted, and without what it cannot take.
 
@@ -196,6 +197,7 @@ def members_for(
         rule=rule,
         encoding=connector.identifier_encoding,
         erased=erased,
+        progress=progress,
     )
     if rule.case == "fold":
         folded = folder / f"folded-{identifier}"

@@ -174,6 +174,7 @@ def _difference(
                 held=[path for path in (base_path, uncertain) if path is not None],
                 # The removal of an erased person must name them.
                 erased=None if wanted_out else erased_of(delivery.company_id, kind, destination, connector),
+                progress=progress,
             )
         )
         others = [stack.enter_context(snapshot_path(row)) for row in neighbours]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,9 @@ def derive_members(
 
     Identifiers that do not fit `rule`, that `encoding` cannot express, or that `erased` knows, are held: they stay out
     of the set and go to `held_report`. As they are, values pass byte for byte; when none is held, `out` becomes a hard
-    link of `members`. `erased` is asked about the upload's own identifiers, before a conversion. `region` is the
-    country of telephone numbers that name none, for the conversion to E.164; impossible numbers are held.
+    link of `members`, or a copy where there can be none. `erased` is asked about the upload's own identifiers, before a
+    conversion. `region` is the country of telephone numbers that name none, for the conversion to E.164; impossible
+    numbers are held.
     """
     with SnapshotReader(members) as reader:
         report = RejectionReport(held_report, rule, numbered=False)
@@ -184,7 +186,10 @@ def _reordered(
 
 def _link(members: Path, out: Path) -> None:
     out.unlink(missing_ok=True)
-    os.link(members, out)
+    try:
+        os.link(members, out)
+    except OSError:  # on another volume, or one that knows no links
+        shutil.copyfile(members, out)
 
 
 @dataclass
