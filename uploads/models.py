@@ -216,7 +216,6 @@ class Delivery(Job):
     ends_on = models.DateField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
     base_snapshot = models.ForeignKey("Snapshot", on_delete=models.SET_NULL, null=True, related_name="+")
-    members_file = models.CharField(max_length=200, blank=True, default="")
     changes_file = models.CharField(max_length=200, blank=True, default="")
     held_report = models.CharField(max_length=200, blank=True, default="")
     vendor_report = models.CharField(max_length=200, blank=True, default="")
@@ -392,6 +391,7 @@ class Part(models.Model):
         indexes = [
             models.Index(fields=["delivery", "status", "number"], name="part_by_status"),
             models.Index(fields=["job_id"], name="part_by_job"),
+            models.Index(fields=["quota_scope", "sent_at"], name="part_sent_in_scope"),
             models.Index(fields=["quota_scope"], condition=Q(status="submitted"), name="part_waiting_in_scope"),
         ]
 

@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from audsync_web.jobs import quotas
-from audsync_web.jobs.leases import CancelRequested
 from audsync_web.vendors.connectors.base import CannotTell, Found, Gate, Nothing, RemoteState
 from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, Transient, UnknownOutcome
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
@@ -145,28 +144,25 @@ def _send(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
         state = run.connector.send_part(run.context(), payload, journal)
     except UnknownOutcome:
         raise
-    except CancelRequested:
-        _take_back(part, PartStatus.SENDING)
-        raise
     except TooLarge as error:
         drop_payload(payload)
         _after_too_large(run, part, error)
         return
     except ConnectorError:
         # Nothing was done at the vendor: the intent has its outcome, and the part waits for its turn again.
-        _take_back(part, PartStatus.PLANNED)
+        _take_back(run, part)
         raise
     drop_payload(payload)
     accept_state(run, part, state, wire=payload)
 
 
-def _take_back(part: Part, status: PartStatus) -> None:
-    if status == PartStatus.PLANNED:
-        Part.objects.filter(pk=part.pk).update(status=status, intent=None)
+def _take_back(run: Run, part: Part) -> None:
+    part.status, part.intent = PartStatus.PLANNED, None
+    write_part(run.lease, part, ["status", "intent"])
 
 
 def _after_too_large(run: Run, part: Part, error: TooLarge) -> None:
-    Part.objects.filter(pk=part.pk).update(status=PartStatus.PLANNED, intent=None)
+    _take_back(run, part)
     if run.delivery.memory.get("whole_list"):
         _learn_limit(run, error)
         raise error
@@ -233,7 +229,7 @@ def _claimed(run: Run, part: Part) -> frozenset[str]:
     """Vendor jobs of the same quota scope that other parts hold, young enough to be mistaken for this one."""
     since = timezone.now() - timedelta(days=31)
     rows = Part.objects.filter(quota_scope=run.connector.quota_scope, sent_at__gte=since).exclude(pk=part.pk)
-    return frozenset(rows.exclude(job_id="").order_by("-pk").values_list("job_id", flat=True)[:10_000])
+    return frozenset(rows.exclude(job_id="").order_by("-sent_at").values_list("job_id", flat=True)[:10_000])
 
 
 def _leave_if_ended(run: Run, part: Part) -> None:
@@ -249,12 +245,13 @@ def _nothing_there(run: Run, part: Part, stored: dict[str, Any]) -> None:
     now = timezone.now()
     seen = parse_datetime(stored.get("nothing_at", ""))
     if seen is None:
-        Part.objects.filter(pk=part.pk).update(intent=stored | {"nothing_at": now.isoformat()})
+        part.intent = stored | {"nothing_at": now.isoformat()}
+        write_part(run.lease, part, ["intent"])
         _look_again(run, part, SECOND_LOOK)
     elif now - seen < SECOND_LOOK:
         _look_again(run, part, seen + SECOND_LOOK - now)
     else:
-        Part.objects.filter(pk=part.pk).update(intent=None, status=PartStatus.PLANNED)
+        _take_back(run, part)
         quotas.leave(part_holder(part.pk), row_holder(run.delivery.pk))
         _space_out(run)
 
@@ -279,7 +276,8 @@ def _look_again(run: Run, part: Part, wait: timedelta) -> None:
 def _look_later(run: Run, part: Part, wait: timedelta) -> None:
     """Leave the part until its next look; meanwhile the delivery's other parts are followed."""
     stored = Part.objects.values_list("intent", flat=True).get(pk=part.pk) or {}
-    Part.objects.filter(pk=part.pk).update(intent=stored | {"look_at": (timezone.now() + wait).isoformat()})
+    part.intent = stored | {"look_at": (timezone.now() + wait).isoformat()}
+    write_part(run.lease, part, ["intent"])
     run.goes_on = False
     run.put_off(wait.total_seconds())
 

@@ -11,7 +11,7 @@ from django.db import connection
 
 from tests.factories import make_company, make_person
 from tests.postgres import OnPostgres, database, on_postgres
-from uploads.models import Delivery
+from uploads.models import Delivery, Part
 
 from . import kit
 
@@ -34,6 +34,7 @@ def test_a_history_goes_back_and_forth_and_loses_nothing(on_postgres: OnPostgres
         for number in range(3):
             upload = kit.make_upload(segment, uploaded_by=person, file_name=f"members-{number}.csv")
             kit.make_delivery(upload, segment.destinations.first() or kit.make_destination(segment))
+        Part.objects.create(delivery=Delivery.objects.earliest("pk"), number=1, status="uncertain")
 
     def indexes() -> set[str]:
         with connection.cursor() as cursor:
@@ -48,3 +49,4 @@ def test_a_history_goes_back_and_forth_and_loses_nothing(on_postgres: OnPostgres
     on_postgres.run(lambda: call_command("migrate", verbosity=0))
     assert on_postgres.run(rows) == before
     assert on_postgres.run(indexes) == known
+    assert on_postgres.run(lambda: Part.objects.get().status) == "failed"

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """What retention still has to look at, however long the history is."""
+    """What retention still has to look at, and what a vendor was sent of late, however long the history is."""
 
     dependencies = [("uploads", "0008_uncertain_outcomes")]
 
@@ -20,5 +20,9 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("report_gone_at__isnull", True)), fields=["created_at"], name="upload_with_report"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="part",
+            index=models.Index(fields=["quota_scope", "sent_at"], name="part_sent_in_scope"),
         ),
     ]
