@@ -125,7 +125,6 @@ def _keep_report(run: Run, part: Part, state: RemoteState) -> None:
     if not state.report:
         return
     name = vendor_report_name(run.delivery, part.number)
-    files.delete(name)
     with files.new_file(name) as path:
         path.write_bytes(state.report)
         path.chmod(0o600)
@@ -139,7 +138,6 @@ def keep_refused_rows(delivery: Delivery, part: Part, refusals: Sequence[Refusal
     with files.local_file(delivery.changes_file) as changes:
         rows = changes_of(changes, part.first_row, part.last_row, tuple(Op(op) for op in part.ops))
     name = refused_name(delivery, part.number)
-    files.delete(name)
     with files.new_file(name) as path:
         _write_refusals(path, [(rows[r.row].identifier, r.reason) for r in refusals if 0 <= r.row < len(rows)])
 

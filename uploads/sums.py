@@ -46,6 +46,8 @@ class SentSums:
         if part.status in PART_ENDED:
             self._grown.update(parts_done=1)
             known = {name: getattr(part, name) for name in ("accepted", "refused")}
+            if part.status == PartStatus.UNCERTAIN:
+                known["uncertain"] = part.adds + part.removes
             self._ended.update({name: value for name, value in known.items() if value is not None})
 
     def fields(self) -> dict[str, Any]:

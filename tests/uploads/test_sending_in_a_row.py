@@ -10,16 +10,20 @@ from django.utils import timezone
 
 from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import Actor
+from audsync_web.people.models import Company
 from audsync_web.sandbox.framework import Entry
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Token
+from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.runtime import DatabaseTokens
 from segments.services import segment_create
 from tests.api_world import upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
+from tests.uploads import kit
 from uploads import sending
-from uploads.models import Delivery, PartStatus
+from uploads.models import Delivery, Part, PartStatus
+from uploads.payload import Payload
 from uploads.sums import SentSums
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +111,19 @@ def test_a_part_that_goes_alone_is_stored_with_its_sums_or_not_at_all(
     run_until_quiet(wait=8)
     assert sums(delivery) == (5, 5, 1)
     assert sum(entry.path.endswith("/executions") and entry.method == "POST" for entry in ledger(box)) == 1
+
+
+def test_a_part_that_ends_without_a_known_outcome_counts_as_such_at_once(company: Company) -> None:
+    segment = kit.make_segment(company)
+    delivery = kit.make_delivery(
+        kit.make_upload(segment), kit.make_destination(segment), "sending", adds=8, removes=1, sent=9
+    )
+    part = Part(delivery=delivery, number=1, adds=4, removes=1, lines=5, status=PartStatus.UNCERTAIN)
+    row = SentSums()
+    row.add(Payload(1, 5, 4, 1, 40, "", "", 0, 4, (Op.ADD, Op.REMOVE)), part)
+    Delivery.objects.filter(pk=delivery.pk).update(**row.fields())
+    delivery.refresh_from_db()
+    assert (delivery.uncertain, delivery.accepted, delivery.parts_done, delivery.wire_lines) == (5, None, 1, 5)
 
 
 def test_a_token_that_another_worker_renewed_is_found_once_the_vendor_refuses_the_old_one() -> None:
