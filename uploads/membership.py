@@ -284,13 +284,15 @@ def _preview_cell(
     return cell | {
         "taken": True,
         "known": destination.membership_known,
-        "before": snapshot.members if snapshot else None,
+        "before": counts.present if snapshot else None,
         "members": derived.members,
         "held": derived.held,
         "adds": counts.adds,
         "renewed": counts.renewed,
         "removes": counts.removes,
         "unchanged": counts.unchanged,
+        # Of those added, who counts as being there and is sent again to be sure.
+        "again": counts.again,
         # Of those removed, who is known to be there: that the others leave nobody would notice.
         "leave": counts.removes - counts.doubtful,
         "after": counts.after,

@@ -253,14 +253,14 @@ def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -
 
 
 def _refuse_too_many_removals(delivery: Delivery, planned: Planned) -> None:
-    share, base = delivery.upload.max_removed_share, planned.base
-    if share is None or base is None or not base.members:
+    share, present = delivery.upload.max_removed_share, planned.counts.present
+    if share is None or not present:
         return
     removes = planned.counts.removes - planned.counts.doubtful
-    if removes > share * base.members:
+    if removes > share * present:
         raise Permanent(
-            f"This file would remove {removes:,} of {base.members:,} members "
-            f"({removes / base.members:.0%}), more than the {share:.0%} that was allowed.",
+            f"This file would remove {removes:,} of {present:,} members "
+            f"({removes / present:.0%}), more than the {share:.0%} that was allowed.",
             code="too_many_removals",
             next_step="Check the file; if it is right, upload it with a larger allowed share.",
         )

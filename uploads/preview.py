@@ -32,9 +32,23 @@ class Cell:
     renewed: int = 0
     removes: int = 0
     unchanged: int = 0
+    again: int = 0
+    """Of the adds, who counts as a member already; sent again to be sure."""
+    leave: int = 0
+    """Of the removes, who is known to be there."""
     removed_share: float = 0.0
     asks_again: bool = False
     blocker: str = ""
+
+    @property
+    def join(self) -> int:
+        """Who is added and was no member: before + join - leave = after."""
+        return self.adds - self.again
+
+    @property
+    def perhaps(self) -> int:
+        """Who is removed in case they are there."""
+        return self.removes - self.leave
 
     @property
     def sent(self) -> int:
@@ -89,9 +103,10 @@ def _has_changed_since(upload: Upload, at: datetime) -> bool:
 def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], caution: float) -> Cell:
     if counted.get("taken") is False:
         return Cell(destination, False, blocker=cannot_take(destination, upload.kind))
-    counts = {name: counted.get(name, 0) for name in ("members", "held", "adds", "renewed", "removes", "unchanged")}
-    before = counted.get("before")
-    share = counted.get("leave", counts["removes"]) / before if before else 0.0
+    names = ("members", "held", "adds", "renewed", "removes", "unchanged", "again")
+    counts = {name: counted.get(name, 0) for name in names}
+    before, leave = counted.get("before"), counted.get("leave", counts["removes"])
+    share = leave / before if before else 0.0
     blocker = _blocker(destination, counts)
     return Cell(
         destination,
@@ -100,6 +115,7 @@ def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], cau
         before=before,
         after=counted.get("after", before + counts["adds"] - counts["removes"]) if before is not None else None,
         **counts,
+        leave=leave,
         removed_share=share,
         asks_again=share > caution and not blocker,
         blocker=blocker,

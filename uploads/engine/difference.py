@@ -39,7 +39,9 @@ class DifferenceCounts:
     """The difference in numbers. `expired` rows of the snapshot are not in the file and their day has passed: they are
     dropped without a word to the vendor. Replace and add: members = adds + renewed + unchanged; remove: members =
     removes + unchanged. `doubtful` of the removals are of identifiers that are not in the snapshot and perhaps there;
-    `after` is how many are there once all of it has been acknowledged."""
+    `again` of the additions are of members in it who perhaps are not. `present` are there now, `after` once all of it
+    has been acknowledged: after = present + (adds - again) - (removes - doubtful), but where others than those in the
+    snapshot may be members."""
 
     members: int = 0
     adds: int = 0
@@ -49,6 +51,8 @@ class DifferenceCounts:
     expired: int = 0
     doubtful: int = 0
     after: int = 0
+    present: int = 0
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,10 +194,10 @@ def _compare(
     named = np.zeros(len(theirs), np.bool_)
     named[places[matched]] = True
     expired = int(np.count_nonzero(~present & ~named))
-    after = _after(target, staying, present, named)
+    after, before = _after(target, staying, present, named), int(np.count_nonzero(present))
     if target.mode == "remove" and target.unknown:
         blind = Rows(mine, {"op": np.full(len(mine), int(Op.REMOVE), "u1")}) if wanted and len(mine) else None
-        counts: tuple[int, ...] = (len(mine), 0, 0, len(mine), 0, expired, 0, after)
+        counts: tuple[int, ...] = (len(mine), 0, 0, len(mine), 0, expired, 0, after, before, 0)
         return _Outcome(None if blind is None else _with_holders(blind, neighbours, target.today), counts)
     due = _due(target, days, places, staying)
     removed = _removed(target, present, named)
@@ -211,7 +215,8 @@ def _compare(
     adds, renewed = int(np.count_nonzero(added)), int(np.count_nonzero(due))
     removes = int(np.count_nonzero(removed)) + doubtful
     unchanged = len(mine) - adds - renewed - (removes if target.mode == "remove" else 0)
-    counts = (len(mine), adds, renewed, removes, unchanged, expired, doubtful, after)
+    again = int(np.count_nonzero(added & staying))
+    counts = (len(mine), adds, renewed, removes, unchanged, expired, doubtful, after, before, again)
     if not wanted or not adds + renewed + removes:
         return _Outcome(None, counts)
     return _Outcome(_with_holders(_changes(mine, added, due, gone), neighbours, target.today), counts)

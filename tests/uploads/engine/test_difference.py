@@ -303,6 +303,27 @@ def test_a_line_that_fits_in_no_part_is_refused(changed: Path) -> None:
         list(plan_parts(changed, NDJSON, PartRules(max_bytes=20)))
 
 
+@given(
+    new=st.sets(IDENTIFIERS, max_size=40),
+    old=MEMBERSHIP,
+    perhaps=st.none() | st.sets(IDENTIFIERS, max_size=40),
+    mode=st.sampled_from(["replace", "add", "remove"]),
+)
+@settings(deadline=None, max_examples=150)
+def test_who_is_there_and_joins_and_does_not_leave_is_who_is_there_afterwards(
+    new: set[str], old: dict[str, int], perhaps: set[str] | None, mode: Mode
+) -> None:
+    there = {name for name, day in old.items() if day == 0 or day >= TODAY}
+    afterwards = {"replace": new, "add": there | new, "remove": there - new}[mode]
+    with folder() as tmp:
+        members, snapshot = write(tmp / "new", dict.fromkeys(new, 0)), write(tmp / "old", old)
+        beside = None if perhaps is None else write(tmp / "perhaps", dict.fromkeys(perhaps, 0))
+        target = Target(snapshot, mode=mode, today=TODAY, uncertain=beside)
+        counts = difference_many(members, [target])[0]
+    assert (counts.present, counts.after) == (len(there), len(afterwards))
+    assert counts.after == counts.present + (counts.adds - counts.again) - (counts.removes - counts.doubtful)
+
+
 def test_an_identifier_is_found_with_its_upload_and_day(tmp_path: Path) -> None:
     write(tmp_path / "members", {f"id-{n}": n % 50 for n in range(500)}, "upload-1")
     row = find(tmp_path / "members", "id-77")

@@ -50,6 +50,21 @@ def emptying(upload: Upload, destination: Any) -> None:
     Upload.objects.filter(pk=upload.pk).update(preview={"at": timezone.now().isoformat(), "destinations": [cell]})
 
 
+def test_joining_and_leaving_balance_though_some_are_sent_to_be_sure(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    cell = {"destination": segment.destinations.get().pk, "name": "x", "taken": True, "known": True, "members": 300}
+    cell |= {"before": 500, "held": 0, "adds": 13, "again": 11, "renewed": 0, "removes": 209, "unchanged": 287}
+    cell |= {"leave": 202, "after": 300}
+    Upload.objects.filter(pk=upload.pk).update(preview={"at": timezone.now().isoformat(), "destinations": [cell]})
+    page = client.get(f"/uploads/{upload.pk}").content.decode()
+    for told in ("500", "+2", "−202", "287", "300", "222 changes", "11 added again to be sure"):
+        assert f">{told}<" in page, told
+    assert ">7 removed in case they are there<" in page
+
+
 def test_a_file_that_removes_many_must_be_confirmed_by_typing(logged_in: Any, manager: Any, segment: Any) -> None:
     client = logged_in(manager)
     upload = ready(client, segment)
