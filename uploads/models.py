@@ -133,7 +133,12 @@ class Upload(Job):
         ]
 
     def __str__(self) -> str:
-        return self.file_name or str(self.id)
+        return self.shown_name
+
+    @property
+    def shown_name(self) -> str:
+        """The file's name; programs often give none, then something to tell it from others by."""
+        return self.file_name or f"Upload {str(self.id)[:8]}"
 
     @property
     def has_ended(self) -> bool:

@@ -51,7 +51,7 @@ def upload_receipt(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
 def _crumbs(upload: Upload) -> list[dict[str, str]]:
     return [
         {"label": "History", "url": reverse("history")},
-        {"label": upload.file_name or "Upload", "url": reverse("upload_one", args=[upload.pk])},
+        {"label": upload.shown_name, "url": reverse("upload_one", args=[upload.pk])},
         {"label": "Receipt"},
     ]
 

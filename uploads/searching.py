@@ -159,7 +159,7 @@ def _since(row: Row) -> dict[str, Any]:
     ends_on: date | None = EPOCH + timedelta(days=row.day) if row.day else None
     return {
         "upload": str(upload.pk) if upload else None,
-        "uploadName": upload.file_name if upload else "",
+        "uploadName": upload.shown_name if upload else "",
         "since": upload.created_at.isoformat() if upload else None,
         "endsOn": ends_on.isoformat() if ends_on else None,
         "expired": bool(row.day) and row.day < day_of(timezone.now().date()),

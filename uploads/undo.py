@@ -90,7 +90,7 @@ def _undo_upload(actor: Actor, upload: Upload, sources: dict[int, Snapshot], hol
         uploaded_by=actor.user,
         via=actor.via,
         origin={"undo": {"upload": str(upload.pk), "sources": {str(key): row.pk for key, row in sources.items()}}},
-        file_name=f"Undo of {upload.file_name or 'an upload'}"[:255],
+        file_name=f"Undo of {upload.shown_name}"[:255],
         status=UploadStatus.INSPECTING,
         mode=Mode.REPLACE,
         kind=kinds.pop() if len(kinds) == 1 else "provider_id",

@@ -29,6 +29,13 @@ def names(client: Any, url: str) -> list[str]:
     return [row["file"] for row in csv.DictReader(io.StringIO(body))]
 
 
+def test_uploads_without_a_file_name_can_be_told_apart(logged_in: Any, manager: Any, segment: Any) -> None:
+    uploads = [make_upload(segment, file_name="") for _ in range(2)]
+    page = logged_in(manager).get("/history").content.decode()
+    for upload in uploads:
+        assert page.count(f">Upload {str(upload.pk)[:8]}<") == 1
+
+
 def test_a_stranger_sees_nothing_of_it(logged_in: Any, stranger: Any, segment: Any) -> None:
     make_upload(segment, file_name="secret.csv")
     client = logged_in(stranger)
