@@ -374,6 +374,17 @@ class MiniEngine:
             return state
         raise AssertionError(f"sent {self.most_sends} times without an outcome")
 
+    def answered(self, delivery: DeliveryContext, part: FilePayload) -> tuple[RemoteState, RecordingJournal]:
+        """One send whose answer is never stored, as if the worker died with it: what it was, and what was kept."""
+        journal = RecordingJournal(self.clock, _writable(part.memory), _writable(delivery.memory))
+        journal.intend("send")
+        return self.connector.send_part(delivery, part, journal), journal
+
+    def resume(self, delivery: DeliveryContext, part: FilePayload, journal: RecordingJournal) -> RemoteState:
+        """What the next worker does with such a part: it looks where an intent stands, and sends where none does."""
+        found = self._look(delivery, part, journal) if journal.intent else None
+        return found or self.send(delivery, part)
+
     def _look(self, delivery: DeliveryContext, part: FilePayload, journal: RecordingJournal) -> RemoteState | None:
         assert journal.intent is not None, "the answer was lost, so an intent must stand"
         for _ in range(self.LOOKS):

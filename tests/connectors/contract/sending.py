@@ -68,6 +68,16 @@ class SendingPromises(Facts):
         assert self.remote_members(box, delivery.segment.remote_id) == set(self.members)
         assert self.violations(box) == [], switch
 
+    def test_a_worker_that_dies_with_the_answer_in_hand_leaves_enough_to_find_the_job(self, box: Sandbox):
+        """Between the answer and its storing nothing but the journal is kept, and it must lead to the same job."""
+        self.needs(self.can.holds_members and bool(self.effects["send"]))
+        connector = self.connect(box)
+        delivery, parts = self.planned(box, connector)
+        engine = self.engine(box, connector)
+        told, journal = engine.answered(delivery, parts[0])
+        assert engine.resume(delivery, parts[0], journal).job_id == told.job_id
+        assert self.violations(box) == []
+
     def test_a_job_that_another_part_holds_is_never_adopted(self, box: Sandbox):
         self.needs(self.can.holds_members and bool(self.effects["send"]))
         connector = self.connect(box)

@@ -288,7 +288,10 @@ class XandrConnector(Connector):
         return (self._queue.gate,)
 
     def send_part(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
-        """Step 1, then step 2 at once. The file is finished before, and the address is used once and forgotten."""
+        """Step 1, then step 2 at once. The file is finished before, and the address is used once and forgotten.
+
+        The intent of step 2 stands until the answer's state is stored, so that nothing can be lost in between.
+        """
         self._require_sendable(delivery, part)
         journal.intend("job")
         job = self._open_job()
@@ -304,7 +307,6 @@ class XandrConnector(Connector):
             since = patience(part.memory, self.services.clock.now(), used_up)
             journal.settle(part={"quota_since": since})
             raise
-        journal.settle()
         return RemoteState(RemoteStatus.QUEUED, raw="uploaded", job_id=job.job_id, suspect=warning)
 
     def _require_sendable(self, delivery: DeliveryContext, part: PartPayload) -> None:
