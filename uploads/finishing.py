@@ -149,10 +149,12 @@ def _leave_gates(delivery: Delivery) -> None:
 
 
 def _reason(delivery: Delivery) -> dict[str, Any]:
-    """Why a delivery did not complete, out of what the vendor said of its parts."""
-    ended = [PartStatus.FAILED, PartStatus.UNCERTAIN, PartStatus.ACKNOWLEDGED]
-    said = delivery.parts.filter(status__in=ended).exclude(details="")
-    details = said.order_by("status", "number").values_list("details", flat=True).first() or delivery.suspect
+    """Why a delivery did not complete, out of what the vendor said of its parts: first of those that did not arrive."""
+    endings = [PartStatus.FAILED, PartStatus.UNCERTAIN, PartStatus.CANCELLED, PartStatus.ACKNOWLEDGED]
+    if delivery.cancel_requested_at:
+        endings.remove(PartStatus.CANCELLED)  # that was our own wish
+    telling = (delivery.parts.filter(status=ending).exclude(details="").order_by("number") for ending in endings)
+    details = next((part.details for parts in telling for part in parts[:1]), "") or delivery.suspect
     return {"error_code": "vendor_failed", "error_text": details} if details else {}
 
 

@@ -49,7 +49,8 @@ def test_the_journal_names_the_job_before_its_file_is_sent(box: Sandbox):
     state = connector.send_part(delivery, part, book)
     assert [step for kind, step in book.events if kind == "intend"] == ["job", "upload"]
     assert part.memory["job_id"] == state.job_id
-    assert book.intent is not None and book.intent.step == "upload", "stands until the state is stored"
+    assert book.intent is not None, "stands until the state is stored"
+    assert book.intent.step == "upload"
     assert book.beats >= 1
     assert "http" not in str(book.events), "the address is a secret and used once"
 

@@ -57,3 +57,26 @@ def test_who_came_half_way_leaves_again_though_no_later_file_names_them(
     assert deliver(api, segment, "vec:a", "vec:z").status == "completed"
     assert at_vendor(box, segment) == {"vec:a", "vec:z"}
     assert box.context.ledger.violations("mediarithmics") == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("failed", "The vendor failed to import the file."),
+        ("lost", "Lost by the vendor."),
+        ("canceled", "Cancelled at the vendor; nothing of it was applied."),
+    ],
+)
+def test_the_reason_is_that_of_the_part_that_did_not_arrive(
+    box: Sandbox, actor: Actor, api: Client, ending: str, reason: str
+) -> None:
+    hurry(box, "mediarithmics")
+    account = connect(box, actor, "mediarithmics", identifier="user_agent_id", maxPartLines=3)
+    segment = segment_create(actor=actor, name="Lapsed buyers", destinations=[DestinationWish(account)])
+    run_until_quiet()
+    box.context.faults.set("mediarithmics.partial", "1")
+    box.context.faults.set(f"mediarithmics.{ending}", "1x")
+    broken = deliver(api, segment, *(f"vec:{one}" for one in "abcdef"))
+    arrived = broken.parts.get(status=PartStatus.ACKNOWLEDGED)
+    assert (broken.status, arrived.details[:26]) == ("partial", "1 of 3 lines failed again.")
+    assert broken.error_text.startswith(reason)
