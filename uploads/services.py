@@ -275,12 +275,13 @@ def delivery_request_cancel(delivery: Delivery) -> None:
     now = timezone.now()
     if Delivery.objects.filter(pk=delivery.pk).end_waiting(DeliveryStatus.CANCELLED, cancel_requested_at=now):
         return
+    if delivery.vendor_account.connector.capabilities.cancels_parts:
+        # What waits at the vendor is asked to stop at once: by its next look it may have begun. Parts before their
+        # delivery, as a worker writes them.
+        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
     Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True).update(
         cancel_requested_at=now, next_action_at=now, updated_at=now
     )
-    if delivery.vendor_account.connector.capabilities.cancels_parts:
-        # What waits at the vendor is asked to stop at once: by its next look it may have begun.
-        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
     wake("uploads.delivery", delivery.pk)
 
 
@@ -343,13 +344,16 @@ def delivery_retry(*, actor: Actor, delivery: Delivery) -> None:
         raise NotAllowed("Only whoever uploaded it, a client success manager or an admin may retry it.")
     now = timezone.now()
     with transaction.atomic():
+        # Parts before their delivery, as a worker writes them: the other way round each would wait for the other.
+        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
+        waiting = delivery.parts.filter(intent__has_key="look_at")
+        for part in waiting:
+            sooner = {name: value for name, value in (part.intent or {}).items() if name != "look_at"}
+            # Unless its outcome has been found meanwhile: then nothing is to be looked for.
+            waiting.filter(pk=part.pk).update(intent=sooner)
         going = Delivery.objects.filter(pk=delivery.pk, finished_at__isnull=True)
         if not going.update(next_action_at=now, attempts=0):
             raise UploadConflict("This delivery has ended; retry its upload instead.")
-        delivery.parts.filter(status=PartStatus.SUBMITTED).update(next_poll_at=now)
-        for part in delivery.parts.filter(intent__has_key="look_at"):
-            part.intent = {name: value for name, value in (part.intent or {}).items() if name != "look_at"}
-            part.save(update_fields=["intent"])
         audit.record(actor, "delivery.retry", delivery, name=str(delivery.upload))
         wake("uploads.delivery", delivery.pk)
 
