@@ -13,6 +13,7 @@ from audsync_web.vendors.connectors.base import RemoteStatus
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import (
     NotYet,
+    RemoteMissing,
     Transient,
     UnknownOutcome,
 )
@@ -233,6 +234,26 @@ def test_an_answer_is_read_by_its_shape_whatever_stands_in_it():
     assert json.loads(json.dumps(stored))["refused"] == [[3, "why"]]
 
 
+@pytest.mark.parametrize("way", ["batch", "assign"])
+def test_a_tag_that_was_deleted_is_not_brought_back_by_a_batch(box: Sandbox, way: str):
+    segment = made(connect(box))
+    connect(box).release_segment(segment, "delete_tag")
+    box.context.clock.advance(5)
+    with pytest.raises(RemoteMissing) as gone:
+        deliver(box, connect(box, tagWriteMode=way), segment, additions(MEMBERS))
+    assert "anew" in gone.value.next_step
+    assert asked(box, "POST", "/v4/clients/batch") == 0
+    assert segment.remote_id not in [tag.name for tag in connect(box)._profiles.tags()]
+
+
+def test_the_tag_is_looked_for_once_however_many_batches_follow(box: Sandbox):
+    connector = connect(box, batchItems=10)
+    segment = made(connector)
+    deliver(box, connector, segment, additions(MEMBERS))
+    assert asked(box, "POST", "/v4/clients/batch") == 4
+    assert asked(box, "GET", "/v4/clients/tags") == 1
+
+
 # --- members who leave
 
 
@@ -259,6 +280,16 @@ def test_a_tag_that_is_gone_is_held_by_nobody(box: Sandbox):
     box.context.clock.advance(5)
     (state,) = deliver(box, connector, segment, removals(MEMBERS[:3]), number=2)
     assert state.status is RemoteStatus.SUCCEEDED
+
+
+def test_those_who_leave_lose_a_tag_whose_name_came_back_under_another_number(box: Sandbox):
+    connector = connect(box)
+    segment = made(connector)
+    connector.release_segment(segment, "delete_tag")
+    box.context.clock.advance(5)
+    control(box, "profiles", profiles=[{"customId": value, "tags": [segment.remote_id]} for value in MEMBERS])
+    deliver(box, connector, segment, removals(MEMBERS[:3]))
+    assert members_of(box, segment.remote_id) == set(MEMBERS[3:])
 
 
 def test_an_identifier_that_no_address_can_hold_is_refused_alone(box: Sandbox):

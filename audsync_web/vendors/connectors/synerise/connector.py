@@ -102,7 +102,9 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         super().__init__(config, services)
         self._session = Session(config, services, self.quota_scope)
         self._batches = Batches(self._session)
-        self._singles = Singles(Profiles(self._session), services.clock)
+        self._delivering = Profiles(self._session)
+        self._singles = Singles(self._delivering, services.clock)
+        self._seen_tags: set[str] = set()
         self._events = Events(self._session)
         # Everything else may be asked for while a delivery goes on.
         self._beside = self._session.beside()
@@ -165,7 +167,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def publish_segment(self, segment: SegmentRef) -> RemoteSegment:
         """Synerise has no publish: live is a tag that exists, and a linked segmentation that answers (section 4.9)."""
-        tag = self._need_tag(segment)
+        tag = self._need_tag(segment, self._profiles)
         uuid = segmentation_of(segment)
         size = self._sources.matching(uuid) if uuid else None
         return RemoteSegment(
@@ -179,7 +181,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
     def release_segment(self, segment: SegmentRef, choice: str) -> None:
         """Leave the tag, delete its definition, or take it from every profile that the segmentation shows."""
         if choice == DELETE_TAG.key:
-            tag_id = self._tag_id(segment)
+            tag_id = self._tag_id(segment, self._profiles)
             if tag_id is not None:
                 self._profiles.delete_tag(tag_id)
         elif choice == EMPTY.key:
@@ -189,7 +191,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def _empty(self, segment: SegmentRef) -> None:
         """Page through the linked segmentation; those who lost the tag leave it, so this may be taken up anywhere."""
-        uuid, tag_id = segmentation_of(segment), self._tag_id(segment)
+        uuid, tag_id = segmentation_of(segment), self._tag_id(segment, self._profiles)
         if not uuid or tag_id is None:
             raise Permanent(
                 "Emptying a tag needs a segmentation that lists its profiles.",
@@ -219,16 +221,18 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
             memory["segmentationUuid"] = str(options["segmentationUuid"])
         return RemoteSegment(tag.name, state, "tag exists", tag.name, memory=memory)
 
-    def _tag_id(self, segment: SegmentRef) -> int | None:
-        """The tag's number: as stored, else by its name; None when the tag is gone."""
-        stored = whole(segment.memory.get("tagId"))
-        if stored is not None:
-            return stored
-        tag = self._profiles.tag(segment.remote_id)
-        return None if tag is None else tag.tag_id
+    @staticmethod
+    def _tag_id(segment: SegmentRef, profiles: Profiles) -> int | None:
+        """The tag's number: by its name, else as stored; None when neither is known.
 
-    def _need_tag(self, segment: SegmentRef) -> Tag:
-        tag = self._profiles.tag(segment.remote_id)
+        A name that came back after its tag was deleted has another number, and by the old one nobody loses it.
+        """
+        tag = profiles.tag(segment.remote_id)
+        return whole(segment.memory.get("tagId")) if tag is None else tag.tag_id
+
+    @staticmethod
+    def _need_tag(segment: SegmentRef, profiles: Profiles) -> Tag:
+        tag = profiles.tag(segment.remote_id)
         if tag is None:
             raise RemoteMissing(
                 "The tag no longer exists at Synerise.",
@@ -300,15 +304,16 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         return bool(memory.get("lost"))
 
     def _send_batch(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
-        answer = self._batch_answer(part, journal)
+        answer = self._batch_answer(delivery, part, journal)
         if answer.taken and self.config.settings["tagWriteMode"] == "assign":
             answer = self._assign(delivery, part, journal, answer)
         return state_of(part, answer, self._tell(delivery, part, journal, answer))
 
-    def _batch_answer(self, part: PartPayload, journal: Journal) -> BatchAnswer:
+    def _batch_answer(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> BatchAnswer:
         stored = part.memory.get("answer")
         if stored is not None:
             return from_memory(stored)
+        self._see_tag(delivery.segment)
         tags = self.config.settings["tagWriteMode"] == "batch"
         answer = self._batches.send(part, journal, tags=tags)
         if self.config.settings["sendEvents"] or not tags:
@@ -317,10 +322,17 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
             journal.settle(part={"answer": to_memory(answer), "queuedAt": now, **steps})
         return answer
 
+    def _see_tag(self, segment: SegmentRef) -> None:
+        """Raise where the tag was deleted, once a connector: a batch would bring its name back, and with it only those
+        who join now, while all who had it are taken for members still (section 7.13)."""
+        if segment.remote_id not in self._seen_tags:
+            self._need_tag(segment, self._delivering)
+            self._seen_tags.add(segment.remote_id)
+
     def _assign(
         self, delivery: DeliveryContext, part: PartPayload, journal: Journal, answer: BatchAnswer
     ) -> BatchAnswer:
-        tag = self._need_tag(delivery.segment)
+        tag = self._need_tag(delivery.segment, self._delivering)
         queued_at = utc_moment(part.memory.get("queuedAt")) or self.services.clock.now()
         patience = timedelta(minutes=float(self.config.settings["appearMinutes"]))
 
@@ -334,7 +346,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     def _send_leavers(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """Look each member up and unassign; where the tag itself is gone, nobody has it."""
-        tag_id = self._tag_id(delivery.segment)
+        tag_id = self._tag_id(delivery.segment, self._delivering)
         refused: dict[int, str] = {}
         if tag_id is not None:
             number = tag_id
