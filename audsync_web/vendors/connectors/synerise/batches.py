@@ -137,9 +137,11 @@ def state_of(part: PartPayload, answer: BatchAnswer, details: str = "") -> Remot
             refusals=refusals,
         )
     word = "partly queued" if answer.refused else "queued"
+    # A batch that was refused as a whole was taken in pieces.
+    raw = f"{answer.status} {word}" if 200 <= answer.status < 300 else f"{answer.status}, then {word}"
     return RemoteState(
         RemoteStatus.SUCCEEDED,
-        raw=f"{answer.status} {word}",
+        raw=raw,
         accepted=part.lines - len(answer.refused),
         refused=len(answer.refused),
         refusals=refusals,
