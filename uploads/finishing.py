@@ -74,8 +74,15 @@ def _is_confirmed(run: Run) -> bool:
         taken.update(status=PartStatus.UNCERTAIN, accepted=None, refused=None)
     if answer.state == Confirmation.UNVERIFIED:
         fields |= {"suspect": answer.text or "Accepted by the vendor, not verified."}
+    fields["details"] = " ".join(filter(None, (answer.text, _noted(run))))
     run.lease.update(**fields)
     return True
+
+
+def _noted(run: Run) -> str:
+    """What a vendor that took the members said beside it, which their being live does not settle."""
+    noted = run.parts().filter(status=PartStatus.ACKNOWLEDGED).exclude(details="").order_by("number")
+    return noted.values_list("details", flat=True).first() or ""
 
 
 def _sampled_parts(run: Run) -> list[Part]:

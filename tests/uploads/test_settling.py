@@ -13,6 +13,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from tests.api_world import BASE, csv_of, make_segment, upload
 from tests.jobs_helper import run_until_quiet
+from tests.sandbox_accounts import connect
 from uploads.models import Delivery, DeliveryStatus, Upload, UploadStatus
 
 from . import kit
@@ -87,6 +88,21 @@ def test_a_delivery_that_can_be_confirmed_ends_when_it_was_seen_live(api: Client
     run_until_quiet(wait=8)
     row = Delivery.objects.get()
     assert (row.status, row.details, row.error_code) == ("completed", "Live at Anonymised.", "")
+
+
+def test_what_a_vendor_refused_beside_the_members_is_told_when_they_are_live(
+    api: Client, actor: Actor, box: Sandbox
+) -> None:
+    synerise = connect(box, actor, "synerise", identifier="custom_id", sendEvents=True)
+    segment = make_segment(api, destinations=[synerise.pk])
+    run_until_quiet(wait=8)
+    box.context.faults.set("synerise.missing_permissions", "API_BATCH_EVENTS_CREATE")
+    made = upload(api, segment, csv_of("a1", "a2")).json()
+    run_until_quiet(wait=8)
+    (shown,) = api.get(f"{BASE}/segment/{segment['id']}/membership/upload/{made['id']}").json()["deliveries"]
+    assert shown["status"] == "completed"
+    assert "2 members read back agree" in shown["details"]
+    assert "refused their events" in shown["details"]
 
 
 @pytest.mark.parametrize(
