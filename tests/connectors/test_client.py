@@ -169,6 +169,17 @@ def test_a_read_may_be_told_not_to_repeat():
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(("call", "family"), [("effect", UnknownOutcome), ("read", Transient)])
+def test_a_call_that_is_made_while_another_error_is_dealt_with_is_judged_for_itself(call: str, family: type[Exception]):
+    with CannedServer(Canned(drop=True)) as server:
+        again = getattr(make(server.url), call)
+        try:
+            raise RemoteMissing("The call before found nothing.")
+        except RemoteMissing:
+            with pytest.raises(family):
+                again("POST", "/again")
+
+
 def test_an_effect_is_sent_once_and_its_lost_answer_is_unknown():
     with CannedServer(Canned(drop=True)) as server:
         with pytest.raises(UnknownOutcome):

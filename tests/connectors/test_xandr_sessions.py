@@ -34,6 +34,17 @@ def test_a_stored_session_does_not_vouch_for_a_changed_password(box: Sandbox):
         changed.check()
 
 
+def test_a_session_that_ended_while_nobody_can_log_in_is_tried_again(box: Sandbox):
+    connector = connect(box)
+    connector.check()
+    control(box, "logout")
+    switch(box, "drop_before_auth")
+    with pytest.raises(Transient):
+        connector.check()
+    connector.check()
+    assert violations(box) == []
+
+
 def test_a_session_that_ended_is_renewed_once_and_the_call_repeated(box: Sandbox):
     connector = connect(box)
     connector.check()

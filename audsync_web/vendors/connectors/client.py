@@ -12,6 +12,7 @@ import logging
 import math
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -266,11 +267,11 @@ class VendorClient:
         url = path if absolute else self.base_url + _fill(path, values or {})
         shown = "(address given by the vendor)" if absolute else path
         self._token = (headers or {}).get("Authorization", "").rpartition(" ")[2]
-        started = time.monotonic()
+        started, before = time.monotonic(), sys.exception()
         try:
             reply = self._exchange(method, url, params, headers, json_body, data, timeout, max_bytes)
         except requests.RequestException as error:
-            raise self._sorted(error, effect=effect) from None
+            raise self._sorted(error, before, effect=effect) from None
         except UnicodeError:
             raise _unsendable() from None
         logger.info(
@@ -324,9 +325,9 @@ class VendorClient:
             )
         return target
 
-    def _sorted(self, error: requests.RequestException, *, effect: bool) -> Exception:
+    def _sorted(self, error: requests.RequestException, before: BaseException | None, *, effect: bool) -> Exception:
         """Sort a transport fault: never sent is `Transient`, TLS is `Permanent`, the rest depends on effect."""
-        cause = _root(error)
+        cause = _root(error, before)
         if isinstance(cause, ConnectorError):
             return cause  # raised by ourselves while the body was sent: a lost lease, a stop
         if isinstance(error, requests.exceptions.InvalidHeader):
@@ -433,11 +434,11 @@ def _no_reference(reply: Reply) -> str:
     return ""
 
 
-def _root(error: BaseException) -> BaseException:
+def _root(error: BaseException, before: BaseException | None) -> BaseException:
+    """What began it. What the caller was dealing with `before` the call hangs on the chain as well, and is no cause."""
     while True:
-        inner = (
-            error.__cause__ or error.__context__ or next((a for a in error.args if isinstance(a, BaseException)), None)
-        )
+        led_to = (error.__cause__, error.__context__, *error.args)
+        inner = next((one for one in led_to if isinstance(one, BaseException) and one is not before), None)
         if inner is None or inner is error:
             return error
         error = inner
