@@ -30,7 +30,7 @@ from .engine.applying import apply_changes
 from .engine.changes import rows_of
 from .engine.uncertain import uncertain_after
 from .membership import day_of, ends_of, ensure_snapshot, snapshot_path, snapshot_replace, uncertain_path
-from .models import Delivery, DeliveryStatus, Part, PartStatus
+from .models import Delivery, DeliveryStatus, Part, PartStatus, Upload
 from .planning import PARTS_AT_ONCE, delivery_folder
 from .run import Run, part_holder, row_holder
 from .sums import part_sums
@@ -141,6 +141,9 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
         elif status in {DeliveryStatus.FAILED, DeliveryStatus.PARTIAL} and not delivery.next_step:
             fields["next_step"] = _next_step(delivery)
         lease.update(**fields)
+        if delivery.refused or delivery.held_report or delivery.vendor_report:
+            # It ended after its upload's reports were deleted: its own are left, for retention to find.
+            Upload.objects.filter(pk=delivery.upload_id, report_gone_at__isnull=False).update(report_gone_at=None)
     # The bytes of a part whose answer never came were kept to be compared with what the vendor has.
     files.drop_spilled(delivery_folder(delivery))
     _leave_gates(delivery)

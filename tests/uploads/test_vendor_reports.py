@@ -19,7 +19,7 @@ from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect, hurry
 from uploads import files, housekeeping
 from uploads.models import Delivery, Part, PartStatus, Upload
-from uploads.reports import vendor_report_name
+from uploads.reports import report_names, vendor_report_name
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,16 +27,22 @@ MEMBERS = [hashlib.sha256(f"person{number}@mail.example".encode()).hexdigest() f
 
 
 @pytest.fixture
-def refused(box: Sandbox, actor: Actor, api: Client) -> Delivery:
-    """A delivery of two parts at mediarithmics of which each had one line that failed twice."""
+def begun(box: Sandbox, actor: Actor, api: Client) -> Upload:
+    """An upload to mediarithmics in two parts, of which each will have one line that fails twice."""
     hurry(box, "mediarithmics")
     box.context.faults.set("mediarithmics.partial", "1")
     connect(box, actor, "mediarithmics", identifier="email_sha256", maxPartLines=3)
     segment = make_segment(api)
     run_until_quiet(wait=8)
     made = upload(api, segment, "\n".join(["email_sha256", *MEMBERS, ""])).json()
+    return Upload.objects.get(pk=made["id"])
+
+
+@pytest.fixture
+def refused(begun: Upload) -> Delivery:
+    """Its delivery, which has ended."""
     run_until_quiet(wait=20)
-    found: Delivery = Delivery.objects.select_related("upload", "vendor_account").get(upload_id=made["id"])
+    found: Delivery = Delivery.objects.select_related("upload", "vendor_account").get(upload=begun)
     assert (found.status, found.accepted, found.refused) == ("completed", 4, 2)
     return found
 
@@ -92,3 +98,17 @@ def test_retention_deletes_the_files_of_every_part_however_it_ended(
     housekeeping.enforce_retention()
     assert not any(files.exists(name) for name in names)
     assert api.get(url_of(refused)).status_code == 410
+
+
+def test_retention_deletes_what_a_delivery_leaves_after_its_uploads_reports_were_deleted(
+    begun: Upload, company: Company, request: pytest.FixtureRequest
+) -> None:
+    long_ago = timezone.now() - timedelta(days=company.keep_reports_days + 1)
+    Upload.objects.update(created_at=long_ago, report_gone_at=timezone.now())
+    late: Delivery = request.getfixturevalue("refused")
+    names = report_names(late)
+    assert len([name for name in names if files.exists(name)]) >= 2
+    housekeeping.enforce_retention()
+    assert not any(files.exists(name) for name in names)
+    begun.refresh_from_db()
+    assert begun.report_gone_at is not None
