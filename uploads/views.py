@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django_htmx.http import HttpResponseClientRefresh
 
 from audsync_web.context import url_or_none
-from audsync_web.http import PageRequest, is_fragment
+from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.people.access import get_visible_or_404, page
 from segments.models import Segment
 
@@ -142,7 +142,7 @@ def upload_preflight(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """The checks of a held upload at every destination. Asks the vendors, so it is loaded apart from the page."""
     upload = get_visible_or_404(Upload.objects.select_related("segment__company"), request.company, pk=pk)
     if upload.status != UploadStatus.READY:
-        return redirect("upload_one", upload.pk)
+        return go_to(request, reverse("upload_one", args=[upload.pk]))
     rows = preflight(destinations_of(upload), load_of_upload(upload))
     crumbs = [{"label": str(upload), "url": reverse("upload_one", args=[upload.pk])}, {"label": "Checks"}]
     template = "uploads/_matrix.html" if is_fragment(request) else "uploads/preflight.html"

@@ -90,6 +90,18 @@ def test_the_checks_point_at_more_than_the_share_that_was_chosen(
     assert ("8 of 10 members would leave" in page) is is_pointed_at
 
 
+def test_the_checks_of_an_upload_that_waits_no_more_give_no_page_within_the_page(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    client.post(f"/uploads/{upload.pk}/cancel")
+    path = f"/uploads/{upload.pk}/preflight"
+    assert client.get(path).headers["Location"] == f"/uploads/{upload.pk}"
+    part = client.get(path, headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["HX-Redirect"]) == (200, f"/uploads/{upload.pk}")
+
+
 def test_what_was_not_confirmed_stays_limited_when_it_is_sent(logged_in: Any, manager: Any, segment: Any) -> None:
     client = logged_in(manager)
     upload = ready(client, segment, caution="35")
