@@ -30,6 +30,8 @@ DEFAULT_ORDER = "name"
 OPEN_DELIVERIES = ("queued", "preparing", "staged", "sending", "submitted", "processing", "needs attention")
 # A wait that is over before anybody could read about it is none.
 WORTH_TELLING = timedelta(seconds=2)
+# So are the places of single calls, where a vendor bounds how many are under way: a call is over in a moment.
+PLACES = r":(call|aside):[0-9]+$"
 # The parts of a quota key behind its scope, as people call what waits there.
 GATE_NAMES = {
     "": "Requests",
@@ -137,13 +139,13 @@ class QuotaUse:
 
 
 def quotas_in_use(account: VendorAccount) -> list[QuotaUse]:
-    """Pauses, gates held and places taken in the account's quota scope, those that last longest first."""
+    """Pauses, gates held and slow paces in the account's quota scope, those that last longest first."""
     now = timezone.now()
     scope = account.quota_scope
     rows = quotas_within(scope).filter(
         Q(paused_until__gt=now) | Q(held_until__gt=now) | Q(next_free_at__gt=now + WORTH_TELLING)
     )
-    uses = [_use(row, scope, now) for row in rows.order_by("key")[:100]]
+    uses = [_use(row, scope, now) for row in rows.exclude(key__regex=PLACES).order_by("key")[:100]]
     return sorted(uses, key=lambda use: use.until or now, reverse=True)
 
 

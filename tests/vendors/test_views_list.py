@@ -126,6 +126,8 @@ def test_limits_in_use_are_told_with_their_reason_and_end_and_not_those_of_a_lon
     Quota.objects.create(key=f"{scope}:segment:24518", holder="delivery:1", held_until=soon)
     Quota.objects.create(key=f"{scope}2:segment:9", paused_until=soon, pause_reason="Somebody else's pause.")
     Quota.objects.create(key=f"{scope}:login", paused_until=timezone.now() - timedelta(minutes=5), pause_reason="Over.")
+    for place in ("aside:0", "call:4"):
+        Quota.objects.create(key=f"{scope}:{place}", holder="host:1:ab", held_until=soon)
     answer = logged_in(marketer).get(f"/vendor-accounts/{account.pk}")
     page = answer.content.decode()
     assert "Anonymised asks us to slow down." in page
