@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audsync_web.vendors.connectors.reading import utc_moment, whole
+from audsync_web.vendors.connectors.reading import impersonal, utc_moment, whole
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,24 @@ def test_what_is_no_time_is_none(value: Any):
 def test_times_come_in_utc():
     assert utc_moment(" 2026-11-22T10:16:02+02:00 ") == datetime(2026, 11, 22, 8, 16, 2, tzinfo=UTC)
     assert utc_moment("2026-11-22T08:16:02") == datetime(2026, 11, 22, 8, 16, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("No profile jane@mail.example here.", "No profile … here."),
+        ('Line {"email_hash": "abc", "minutes": 5}', 'Line {"email_hash": "…", "minutes": 5}'),
+        ("Line 3:" + "ab" * 16 + " is odd", "Line 3:… is odd"),
+        ("ab" * 16 + "jane@mail.example", "…"),
+        ("mail:jane@mail.example,joe@mail.example", "…"),
+        ('"user_account_id":"u1" <jane@mail.example>', '"user_account_id":"…" <…>'),
+        ("Segment 5 is full.", "Segment 5 is full."),
+    ],
+)
+def test_words_are_told_without_the_people_in_them(said: str, shown: str):
+    assert impersonal(said) == shown
+
+
+def test_a_word_without_end_is_read_once():
+    endless = "x" * 2_000_000
+    assert impersonal(endless) == endless

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
+# An address is looked for where a word begins, and nowhere within it: a word without end would be read through from
+# each of its letters.
 _PERSONAL = re.compile(
     r'(?P<named>"(?:email_hash|user_account_id|user_agent_id)"\s*:\s*")[^"]*'
+    r"|(?<![^\s\"'<>])[^\s\"'<>]+@[^\s\"'<>]+"
     r"|[0-9a-fA-F]{32,}"
-    r"|[^\s\"'<>]+@[^\s\"'<>]+"
 )
 
 
