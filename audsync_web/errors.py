@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
 
 from audsync_web.http import is_fragment
 from audsync_web.templatetags.formats import format_bytes
@@ -128,7 +128,7 @@ def too_many_tries(request: HttpRequest, seconds: int, wait: str) -> HttpRespons
     """429 with the wait, in words on the page and in seconds for programs."""
     text = f"Wait {wait}, then try again. This protects your account from being guessed."
     said = f"Too many tries. Wait {wait}, then try again."
-    answer = _answer(request, Trouble(429, "Too many tries", text, said, (("Try again", request.path),)))
+    answer = _answer(request, Trouble(429, "Too many tries", text, said, (("Try again", request.get_full_path()),)))
     answer.headers["Retry-After"] = str(max(1, seconds))
     return answer
 
@@ -138,7 +138,8 @@ def _back(request: HttpRequest) -> tuple[Way, ...]:
     sent_from = request.headers.get("Referer", "")
     if url_has_allowed_host_and_scheme(sent_from, {request.get_host()}, require_https=request.is_secure()):
         told = urlsplit(sent_from)
-        return (("Load the page again", f"{told.path}?{told.query}".rstrip("?")), OVERVIEW)
+        page = escape_leading_slashes(f"{told.path}?{told.query}".rstrip("?"))
+        return (("Load the page again", page), OVERVIEW)
     return (*(("Go to the page it belongs to", url) for url in _above(request.path)), OVERVIEW)
 
 
