@@ -40,8 +40,9 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
     """
     now = timezone.now()
     if state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED:
-        _keep_report(run, part, state)
+        report = _keep_report(run, part, state)
         _send_again(part, state)
+        _name_report(run, report)
         if wire is not None:
             _add_sent(run, part, wire, {})
         return
@@ -58,10 +59,13 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
         fields |= {"status": _ending(state), "ended_at": now, "next_poll_at": None, **_answers(run, part, state)}
     else:
         fields |= {"status": PartStatus.SUBMITTED, "next_poll_at": now + timedelta(seconds=_next_poll(run, part))}
+    # Files first: once the part has ended nothing comes back to it, and no row waits for storage.
+    report = _keep_report(run, part, state)
+    keep_refused_rows(run.delivery, part, state.refusals)
     for name, value in fields.items():
         setattr(part, name, value)
     write_part(run.lease, part, list(fields))
-    _keep_refusals(run, part, state)
+    _name_report(run, report)
     if wire is None:
         run.lease.update(**part_sums(run.delivery), **_told(state))
     else:
@@ -115,20 +119,20 @@ def _next_poll(run: Run, part: Part) -> float:
     return run.connector.next_poll(waited, part.polls)
 
 
-def _keep_refusals(run: Run, part: Part, state: RemoteState) -> None:
-    """Refused identifiers and the vendor's own error file go to private files of the delivery."""
-    _keep_report(run, part, state)
-    keep_refused_rows(run.delivery, part, state.refusals)
-
-
-def _keep_report(run: Run, part: Part, state: RemoteState) -> None:
+def _keep_report(run: Run, part: Part, state: RemoteState) -> str:
+    """Write the vendor's own error file to a private file of the delivery; its name, empty where there is none."""
     if not state.report:
-        return
+        return ""
     name = vendor_report_name(run.delivery, part.number)
     with files.new_file(name) as path:
         path.write_bytes(state.report)
         path.chmod(0o600)
-    run.lease.update(vendor_report=name)
+    return name
+
+
+def _name_report(run: Run, name: str) -> None:
+    if name:
+        run.lease.update(vendor_report=name)
 
 
 def keep_refused_rows(delivery: Delivery, part: Part, refusals: Sequence[Refusal]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +27,7 @@ from uploads import files, housekeeping, sending
 from uploads.journal import PartJournal
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
 from uploads.planning import delivery_folder
+from uploads.reports import vendor_report_name
 from uploads.run import Run, part_holder
 from uploads.services import delivery_request_cancel, delivery_retry
 
@@ -190,6 +192,22 @@ def test_a_part_that_the_vendor_no_longer_knows_has_failed_without_an_outcome(
     assert (row.status, row.uncertain, row.not_yet_known) == (DeliveryStatus.FAILED, 1, 1)
     told = "The vendor does not know the job any more. The outcome of 1 identifier is not known"
     assert row.error_text.startswith(told)
+
+
+def test_a_report_for_which_there_was_no_room_is_kept_at_a_later_look(
+    delivery: Delivery, vendor: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(name: str) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    vendor.poll_part = lambda *_: RemoteState(RemoteStatus.SUCCEEDED, raw="done", job_id="job-1", report=b"line 1")
+    with monkeypatch.context() as full:
+        full.setattr(files, "new_file", no_room)
+        look(delivery)
+    name = vendor_report_name(delivery, 1)
+    assert not files.exists(name)
+    assert look(delivery).vendor_report == name
+    assert files.exists(name)
 
 
 def test_a_gate_of_a_part_that_has_ended_does_not_keep_others_out(delivery: Delivery) -> None:
