@@ -6,11 +6,9 @@ so identifiers of people and tokens in a URL stay out of logs.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import math
-import socket
 import ssl
 import sys
 import time
@@ -23,9 +21,6 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from .errors import (
     MAX_SAID,
@@ -37,6 +32,7 @@ from .errors import (
     Transient,
     UnknownOutcome,
 )
+from .public import PublicAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -54,54 +50,6 @@ SLOWEST_ANSWER = 10.0
 LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
 TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # broken, as any connection may break
-
-
-class PrivateAddress(Permanent):
-    """The vendor's host resolves to an address inside our own network, and that is not allowed."""
-
-    default_code = "private_address"
-
-
-def _refuse_private(sock: socket.socket) -> None:
-    # The peer of the open connection is judged, not a name looked up beforehand: a second look-up could differ.
-    address = ipaddress.ip_address(sock.getpeername()[0].split("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    if not (mapped or address).is_global:
-        sock.close()
-        raise PrivateAddress(
-            "The vendor's address lies inside a private network, which is refused.",
-            next_step="Correct the base URL, or set AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS=1 where this is wanted.",
-        )
-
-
-class _PublicHTTPConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        _refuse_private(sock)
-        return sock
-
-
-class _PublicHTTPSConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        _refuse_private(sock)
-        return sock
-
-
-class _PublicHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _PublicHTTPConnection
-
-
-class _PublicHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicHTTPSConnection
-
-
-class _PublicAdapter(HTTPAdapter):
-    """Speaks only to public addresses."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PublicHTTPPool, "https": _PublicHTTPSPool}
 
 
 @dataclass(frozen=True)
@@ -220,8 +168,8 @@ class VendorClient:
         self._session.trust_env = False
         self._session.headers["User-Agent"] = user_agent
         if not allow_private_hosts:
-            self._session.mount("http://", _PublicAdapter())
-            self._session.mount("https://", _PublicAdapter())
+            self._session.mount("http://", PublicAdapter())
+            self._session.mount("https://", PublicAdapter())
 
     def close(self) -> None:
         """Close pooled connections."""
