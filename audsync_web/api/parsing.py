@@ -16,10 +16,23 @@ class JsonBody(JSONParser):
         """The value of a body. Raises `ParseError`."""
         try:
             found = super().parse(*args, **options)
-            # Half a character (a lone surrogate) can be written in JSON, and by no database and no answer.
-            json.dumps(found, ensure_ascii=False).encode()
+            is_whole = _is_whole(found)
         except RecursionError:
             raise ParseError("The body is nested too deeply.") from None
-        except UnicodeEncodeError:
-            raise ParseError("The body holds half a character, a surrogate without the other one.") from None
+        if not is_whole:
+            raise ParseError(f"{_where(found)} holds half a character, a surrogate without the other one.")
         return found
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether no half characters (lone surrogates) are in it: JSON can write them, and no database and no answer."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _where(body: Any) -> str:
+    fields = body.items() if isinstance(body, dict) else ()
+    return next((f"{name}:" for name, value in fields if _is_whole(name) and not _is_whole(value)), "The body")
