@@ -19,7 +19,7 @@ from audsync_web.vendors.connectors.base import (
     RemoteStatus,
     Steps,
 )
-from audsync_web.vendors.connectors.errors import ConnectorError, Transient, UnknownOutcome
+from audsync_web.vendors.connectors.errors import ConnectorError, UnknownOutcome
 
 from .session import Session
 from .wire import BatchAnswer, read_batch_answer
@@ -163,12 +163,6 @@ def after_lost_answer(part: PartPayload, journal: Journal, lost: UnknownOutcome)
     times = int(part.memory.get("lost", 0)) + 1
     journal.settle(part={"lost": times})
     if times > 1:
-        return Transient(
-            "Synerise failed again while it took members.",
-            code=lost.code,
-            vendor_text=lost.vendor_text,
-            status=lost.status,
-            reference=lost.reference,
-        )
+        return lost.as_transient()
     journal.intend("send", lost=times)
     return lost
