@@ -1,10 +1,9 @@
-"""Pages of a segment's destinations: add one later, remove one, try one again."""
+"""Pages of a segment's destinations: add one later, remove one, renew one, try one again."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -18,7 +17,7 @@ from . import renewing, services
 from .forms import DestinationForm, ReleaseForm, add_faults
 from .models import Destination, Segment
 from .selectors import accounts_not_used
-from .views import segment_or_404, segment_url
+from .views import do_and_tell, segment_or_404, segment_url
 from .wording import removal_warning
 
 
@@ -102,12 +101,13 @@ def destination_renew(request: PageRequest, pk: int, destination_pk: int) -> Htt
     if request.method != "POST":
         context = {"destination": destination, "segment": destination.segment}
         return render(request, "segments/destination_renew.html", context)
-    try:
-        renewing.destination_renew(actor=request.actor, destination=destination)
-    except services.SegmentConflict as error:
-        return go_to(request, segment_url(destination.segment), str(error), level=messages.ERROR)
     text = f"A new segment is being made at {destination.vendor_account.name}. Upload the whole list to it."
-    return go_to(request, segment_url(destination.segment), text)
+    return do_and_tell(
+        request,
+        destination.segment,
+        lambda: renewing.destination_renew(actor=request.actor, destination=destination),
+        text,
+    )
 
 
 @page("POST", needs="manager")
@@ -117,11 +117,10 @@ def left_segment_delete(request: PageRequest, pk: int, destination_pk: int) -> H
     destination = renewing.left_at_vendors(segment).filter(pk=destination_pk).first()
     if destination is None:
         raise Http404
-    try:
-        renewing.left_segment_delete(actor=request.actor, destination=destination)
-    except services.SegmentConflict as error:
-        return go_to(request, segment_url(segment), str(error), level=messages.ERROR)
-    return go_to(request, segment_url(segment), f"{destination.remote_id} is being deleted at its vendor.")
+    text = f"{destination.remote_id} is being deleted at its vendor."
+    return do_and_tell(
+        request, segment, lambda: renewing.left_segment_delete(actor=request.actor, destination=destination), text
+    )
 
 
 @page("POST", needs="manager")
@@ -132,8 +131,7 @@ def destination_retry(request: PageRequest, pk: int, destination_pk: int) -> Htt
     destination: Destination | None = rows.filter(pk=destination_pk).first()
     if destination is None:
         raise Http404
-    try:
-        services.destination_retry(actor=request.actor, destination=destination)
-    except services.SegmentConflict as error:
-        return go_to(request, segment_url(segment), str(error), level=messages.ERROR)
-    return go_to(request, segment_url(segment), f"{destination.vendor_account.name} is tried again.")
+    text = f"{destination.vendor_account.name} is tried again."
+    return do_and_tell(
+        request, segment, lambda: services.destination_retry(actor=request.actor, destination=destination), text
+    )

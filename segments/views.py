@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -29,6 +30,15 @@ def segment_or_404(request: PageRequest, pk: int) -> Segment:
 def segment_url(segment: Segment) -> str:
     """The segment's page."""
     return reverse("segment", args=[segment.pk])
+
+
+def do_and_tell(request: PageRequest, segment: Segment, act: Callable[[], object], text: str) -> HttpResponseBase:
+    """Do something to a segment, then lead to its page with `text`, or with the reason why it cannot be done now."""
+    try:
+        act()
+    except services.SegmentConflict as error:
+        return go_to(request, segment_url(segment), str(error), level=messages.ERROR)
+    return go_to(request, segment_url(segment), text)
 
 
 # --- create ----------------------------------------------------------------------------------------------------------
@@ -107,11 +117,10 @@ def segment_publish(request: PageRequest, pk: int) -> HttpResponseBase:
     """Say what publishing means at each vendor, then do it."""
     segment = segment_or_404(request, pk)
     if request.method == "POST":
-        try:
-            services.segment_publish(actor=request.actor, segment=segment)
-        except services.SegmentConflict as error:
-            return go_to(request, segment_url(segment), str(error), level=messages.ERROR)
-        return go_to(request, segment_url(segment), f"{segment.name} is being published.")
+        text = f"{segment.name} is being published."
+        return do_and_tell(
+            request, segment, lambda: services.segment_publish(actor=request.actor, segment=segment), text
+        )
     waiting = [row for row in destinations_shown(request.company, pk) if not row.is_published]
     meanings = [publish_meaning(row.vendor_account) for row in waiting if row.wanted != "released"]
     context = {"segment": segment, "meanings": meanings, "is_final": any(m.is_final for m in meanings)}
