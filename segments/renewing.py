@@ -58,7 +58,7 @@ def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
         rows = Destination.objects.current().filter(free, pk=destination.pk, intent__isnull=True)
         if not rows.update(**fields):
             raise SegmentConflict("This destination is being worked on. Try again in a moment.")
-        made = make_destination(destination.segment, _same(destination))
+        made = make_destination(destination.segment, _next_version(destination))
         segment_refresh(destination.segment)
         account = destination.vendor_account.name
         audit.record(
@@ -67,7 +67,8 @@ def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
     return made
 
 
-def _same(destination: Destination) -> DestinationWish:
+def _next_version(destination: Destination) -> DestinationWish:
+    """What the destination was asked to be, one version on."""
     before = max(int(destination.options.get("version") or 1), destination.create_attempt)
     options = {**destination.options, "version": before + 1}
     return DestinationWish(destination.vendor_account, destination.identifier, options=options)
