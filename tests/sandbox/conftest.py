@@ -6,7 +6,13 @@ import pytest
 
 from audsync_web.sandbox.server import Sandbox
 
-from . import mediarithmics_kit, xandr_kit
+from . import anonymised_kit, mediarithmics_kit, xandr_kit
+
+
+@pytest.fixture
+def partner(box: Sandbox) -> anonymised_kit.Partner:
+    """Of Anonymised, logged in."""
+    return anonymised_kit.Partner(box)
 
 
 @pytest.fixture
