@@ -10,18 +10,10 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.anonymised import AnonymisedConnector
 from audsync_web.vendors.connectors.base import DeliveryContext, SegmentRef, Services
 
-from .fakes import (
-    FilePayload,
-    MiniEngine,
-    RecordingJournal,
-    account_config,
-    additions,
-    delivery_context,
-    make_parts,
-    segment_ref,
-    segment_spec,
-    services,
-)
+from .fakes import RecordingJournal, services
+from .given import account_config, delivery_context, segment_ref, segment_spec
+from .mini_engine import MiniEngine
+from .parts import FilePayload, additions, make_parts
 
 MEMBERS = [f"member-{number:04}" for number in range(40)]
 

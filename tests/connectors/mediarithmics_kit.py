@@ -11,16 +11,9 @@ from audsync_web.vendors.connectors.base import DeliveryContext, RemoteState, Re
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.mediarithmics import MediarithmicsConnector
 
-from .fakes import (
-    FilePayload,
-    account_config,
-    additions,
-    delivery_context,
-    make_parts,
-    segment_ref,
-    segment_spec,
-    services,
-)
+from .fakes import services
+from .given import account_config, delivery_context, segment_ref, segment_spec
+from .parts import FilePayload, additions, make_parts
 
 HASHES = [f"{n:064x}" for n in range(1, 41)]
 

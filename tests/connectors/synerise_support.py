@@ -11,16 +11,10 @@ from audsync_web.vendors.connectors.base import SegmentRef
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 
-from .fakes import (
-    FilePayload,
-    MiniEngine,
-    account_config,
-    delivery_context,
-    make_parts,
-    segment_ref,
-    segment_spec,
-    services,
-)
+from .fakes import services
+from .given import account_config, delivery_context, segment_ref, segment_spec
+from .mini_engine import MiniEngine
+from .parts import FilePayload, make_parts
 
 MEMBERS = [f"crm-{number:05d}" for number in range(1, 41)]
 UUID = "8d7f0f55-1c55-4d0b-a9a4-0b8a6f6f9d11"

@@ -22,8 +22,10 @@ from audsync_web.vendors.connectors.errors import (
 )
 from audsync_web.vendors.connectors.identity import filter_findings
 
+from .canned_server import Canned, CannedServer
 from .contract import ConnectorContract
-from .fakes import Canned, CannedServer, account_config, services
+from .fakes import services
+from .given import account_config
 
 EMAIL = "person-1@example.invalid"
 

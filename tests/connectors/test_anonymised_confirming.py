@@ -11,7 +11,9 @@ from audsync_web.vendors.connectors.anonymised import AnonymisedConnector
 from audsync_web.vendors.connectors.base import Confirmation, SegmentRef
 
 from .anonymised_kit import Bench
-from .fakes import Canned, CannedServer, MovableClock, account_config, services
+from .canned_server import Canned, CannedServer
+from .fakes import MovableClock, services
+from .given import account_config
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from audsync_web.vendors.connectors.base import Found, Intent, RemoteState, Remo
 from audsync_web.vendors.connectors.errors import Transient
 
 from .anonymised_kit import Bench
-from .fakes import Canned, CannedServer, FilePayload, MovableClock, account_config, delivery_context, services
+from .canned_server import Canned, CannedServer
+from .fakes import MovableClock, services
+from .given import account_config, delivery_context
+from .parts import FilePayload
 
 
 @pytest.mark.parametrize(

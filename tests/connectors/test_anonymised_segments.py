@@ -9,7 +9,7 @@ from audsync_web.vendors.connectors.base import CannotTell, Intent, SegmentSpec
 from audsync_web.vendors.connectors.errors import Permanent, UnknownOutcome
 
 from .anonymised_kit import Bench
-from .fakes import segment_ref, segment_spec
+from .given import segment_ref, segment_spec
 
 
 @pytest.mark.parametrize(

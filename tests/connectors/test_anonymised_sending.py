@@ -9,7 +9,8 @@ from audsync_web.vendors.connectors.anonymised import AnonymisedConnector
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent, RemoteMissing, TooLarge
 
 from .anonymised_kit import Bench
-from .fakes import FilePayload, account_config
+from .given import account_config
+from .parts import FilePayload
 
 
 def test_the_file_is_a_header_and_one_id_a_line(bench: Bench):

@@ -13,16 +13,9 @@ from audsync_web.vendors.connectors.base import RemoteStatus
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, NotYet, Transient
 
 from .anonymised_kit import Bench
-from .fakes import (
-    Canned,
-    CannedServer,
-    InMemoryPacer,
-    InMemoryTokens,
-    MovableClock,
-    account_config,
-    segment_spec,
-    services,
-)
+from .canned_server import Canned, CannedServer
+from .fakes import InMemoryPacer, InMemoryTokens, MovableClock, services
+from .given import account_config, segment_spec
 
 
 def test_one_login_serves_many_calls_and_connectors(bench: Bench):

@@ -33,7 +33,7 @@ from audsync_web.vendors.connectors.errors import (
     not_naming,
 )
 
-from .fakes import Canned, CannedServer
+from .canned_server import Canned, CannedServer
 
 BASE = "https://vendor.example/v1"
 

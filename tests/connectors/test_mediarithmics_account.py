@@ -13,7 +13,7 @@ from audsync_web.vendors.connectors.errors import AuthenticationFailed, InvalidC
 from audsync_web.vendors.connectors.mediarithmics import MediarithmicsConnector
 from audsync_web.vendors.connectors.mediarithmics.fields import token_warning
 
-from .fakes import account_config
+from .given import account_config
 from .mediarithmics_kit import clean, connect, switch
 
 

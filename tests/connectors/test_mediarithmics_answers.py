@@ -14,8 +14,11 @@ from audsync_web.vendors.connectors.errors import Permanent, Transient, UnknownO
 from audsync_web.vendors.connectors.mediarithmics import MediarithmicsConnector
 from audsync_web.vendors.connectors.mediarithmics.api import cut
 
-from .fakes import Canned, CannedServer, MiniEngine, segment_spec, services
+from .canned_server import Canned, CannedServer
+from .fakes import services
+from .given import segment_spec
 from .mediarithmics_kit import HASHES, clean, connect, members, planned, switch
+from .mini_engine import MiniEngine
 
 
 def test_a_success_that_says_error_is_an_error_with_its_reference(box: Sandbox):

@@ -7,8 +7,8 @@ import pytest
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import RemoteStatus
 
-from .fakes import MiniEngine
 from .mediarithmics_kit import asked, clean, connect, members, planned, switch
+from .mini_engine import MiniEngine
 
 
 def test_a_waiting_job_can_be_cancelled_and_nothing_of_it_is_applied(box: Sandbox):

@@ -9,8 +9,11 @@ from audsync_web.vendors.connectors.base import Found, RemoteStatus
 from audsync_web.vendors.connectors.errors import UnknownOutcome
 from audsync_web.vendors.connectors.formats import Op
 
-from .fakes import MiniEngine, RecordingJournal, delivery_context, make_parts
+from .fakes import RecordingJournal
+from .given import delivery_context
 from .mediarithmics_kit import HASHES, clean, connect, looked_at, members, planned, remember, switch
+from .mini_engine import MiniEngine
+from .parts import make_parts
 
 ENDED_BADLY = {"failed": RemoteStatus.FAILED, "lost": RemoteStatus.FAILED, "canceled": RemoteStatus.CANCELLED}
 

@@ -13,8 +13,9 @@ from audsync_web.vendors.connectors.base import Found, Intent, Nothing, RemoteSt
 from audsync_web.vendors.connectors.errors import Transient
 from audsync_web.vendors.connectors.mediarithmics.imports import import_name
 
-from .fakes import MiniEngine, RecordingJournal
+from .fakes import RecordingJournal
 from .mediarithmics_kit import HASHES, clean, connect, members, planned, state_of, switch
+from .mini_engine import MiniEngine
 
 
 def test_a_500_after_the_work_was_done_is_looked_into_and_not_sent_again(box: Sandbox):

@@ -8,8 +8,9 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Level, RemoteStatus, Totals
 from audsync_web.vendors.connectors.formats import Op
 
-from .fakes import MiniEngine, additions
 from .mediarithmics_kit import HASHES, connect, fed, planned
+from .mini_engine import MiniEngine
+from .parts import additions
 
 
 def test_preflight_says_what_stands_in_the_way(box: Sandbox):

@@ -10,7 +10,8 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import SegmentState
 from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
 
-from .fakes import RecordingJournal, segment_spec
+from .fakes import RecordingJournal
+from .given import segment_spec
 from .mediarithmics_kit import asked, clean, connect, fed, planned, state_of
 
 

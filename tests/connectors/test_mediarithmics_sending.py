@@ -13,8 +13,10 @@ from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing, TooL
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.mediarithmics.imports import import_name
 
-from .fakes import FilePayload, MiniEngine, RecordingJournal, additions
+from .fakes import RecordingJournal
 from .mediarithmics_kit import HASHES, clean, connect, members, planned, state_of, switch
+from .mini_engine import MiniEngine
+from .parts import FilePayload, additions
 
 
 def test_one_import_carries_all_files_of_a_delivery(box: Sandbox):

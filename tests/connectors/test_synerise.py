@@ -22,15 +22,9 @@ from audsync_web.vendors.connectors.errors import (
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 
 from .contract import ConnectorContract
-from .fakes import (
-    FilePayload,
-    MiniEngine,
-    account_config,
-    additions,
-    delivery_context,
-    make_parts,
-    segment_spec,
-)
+from .given import account_config, delivery_context, segment_spec
+from .mini_engine import MiniEngine
+from .parts import FilePayload, additions, make_parts
 from .synerise_support import (
     MEMBERS,
     UUID,

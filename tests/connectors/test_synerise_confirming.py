@@ -13,12 +13,9 @@ from audsync_web.vendors.connectors.base import Confirmation, RemoteStatus, Segm
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise import SyneriseConnector, events
 
-from .fakes import (
-    MiniEngine,
-    additions,
-    delivery_context,
-    make_parts,
-)
+from .given import delivery_context
+from .mini_engine import MiniEngine
+from .parts import additions, make_parts
 from .synerise_support import (
     MEMBERS,
     UUID,

@@ -22,14 +22,10 @@ from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.batches import to_memory
 from audsync_web.vendors.connectors.synerise.wire import BatchAnswer, read_batch_answer
 
-from .fakes import (
-    InMemoryPacer,
-    MiniEngine,
-    RecordingJournal,
-    additions,
-    delivery_context,
-    make_parts,
-)
+from .fakes import InMemoryPacer, RecordingJournal
+from .given import delivery_context
+from .mini_engine import MiniEngine
+from .parts import additions, make_parts
 from .synerise_support import (
     MEMBERS,
     asked,

@@ -21,7 +21,10 @@ from audsync_web.vendors.connectors.source import SnapshotExpired, SourcePage
 from audsync_web.vendors.connectors.synerise import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.sources import duration
 
-from .fakes import Canned, CannedServer, account_config, additions, segment_spec, services
+from .canned_server import Canned, CannedServer
+from .fakes import services
+from .given import account_config, segment_spec
+from .parts import additions
 from .synerise_support import (
     MEMBERS,
     asked,

@@ -8,7 +8,9 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import RemoteStatus
 from audsync_web.vendors.connectors.errors import NotYet, Permanent, QuotaExceeded, TooLarge
 
-from .fakes import FilePayload, InMemoryPacer, segment_ref, segment_spec
+from .fakes import InMemoryPacer
+from .given import segment_ref, segment_spec
+from .parts import FilePayload
 from .xandr_kit import USERS, asked, connect, deliver, jobs, journal, live_segment, planned, sent, switch, violations
 
 

@@ -8,7 +8,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Level, RemoteStatus, SegmentRef, Totals
 from audsync_web.vendors.connectors.xandr import XandrConnector
 
-from .fakes import segment_ref, segment_spec
+from .given import segment_ref, segment_spec
 from .xandr_kit import connect, control, deliver, live_segment, planned, switch, vendor, violations
 
 

@@ -25,7 +25,8 @@ from audsync_web.vendors.connectors.xandr.jobs import (
 from audsync_web.vendors.connectors.xandr.layout import TYPE_CODES
 from audsync_web.vendors.connectors.xandr.segments import minutes_of, rows_of
 
-from .fakes import MovableClock, account_config, delivery_context, services
+from .fakes import MovableClock, services
+from .given import account_config, delivery_context
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 SEGMENT = SegmentRef("4410021", "aud_k7q2_11107", "Lapsed buyers", 90, True, None)

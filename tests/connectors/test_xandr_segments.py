@@ -10,7 +10,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Found, Intent, RemoteStatus, SegmentState
 from audsync_web.vendors.connectors.errors import Permanent, RemoteMissing
 
-from .fakes import segment_ref, segment_spec
+from .given import segment_ref, segment_spec
 from .xandr_kit import USERS, asked, connect, control, deliver, live_segment, members, switch, vendor, violations
 
 

@@ -12,7 +12,9 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.errors import Permanent, TooLarge, Transient
 from audsync_web.vendors.connectors.formats import Op
 
-from .fakes import FilePayload, MiniEngine, segment_ref, segment_spec
+from .given import segment_ref, segment_spec
+from .mini_engine import MiniEngine
+from .parts import FilePayload
 from .xandr_kit import (
     USERS,
     asked,

@@ -13,7 +13,8 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, NotYet, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.xandr import XandrConnector
 
-from .fakes import InMemoryPacer, InMemoryTokens, segment_ref, segment_spec
+from .fakes import InMemoryPacer, InMemoryTokens
+from .given import segment_ref, segment_spec
 from .xandr_kit import asked, connect, control, switch, violations
 
 

@@ -11,18 +11,10 @@ from audsync_web.vendors.connectors.base import DeliveryContext, RemoteState, Se
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.xandr import XandrConnector
 
-from .fakes import (
-    FilePayload,
-    MiniEngine,
-    RecordingJournal,
-    account_config,
-    additions,
-    delivery_context,
-    make_parts,
-    segment_ref,
-    segment_spec,
-    services,
-)
+from .fakes import RecordingJournal, services
+from .given import account_config, delivery_context, segment_ref, segment_spec
+from .mini_engine import MiniEngine
+from .parts import FilePayload, additions, make_parts
 
 USERS = [str(2_718_281_828_459_000_000 + number) for number in range(30)]
 

@@ -9,7 +9,7 @@ from audsync_web.vendors.connectors.base import SegmentRef
 from audsync_web.vendors.connectors.errors import InvalidConfiguration, NotSupported
 from audsync_web.vendors.connectors.fields import Field, read_values
 from audsync_web.vendors.connectors.registry import VENDORS
-from tests.connectors.fakes import segment_spec
+from tests.connectors.given import segment_spec
 
 from .kit import Facts
 

@@ -19,17 +19,10 @@ from audsync_web.vendors.connectors.base import (
 )
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.registry import connector_class
-from tests.connectors.fakes import (
-    FilePayload,
-    MiniEngine,
-    account_config,
-    additions,
-    delivery_context,
-    make_parts,
-    segment_ref,
-    segment_spec,
-    services,
-)
+from tests.connectors.fakes import services
+from tests.connectors.given import account_config, delivery_context, segment_ref, segment_spec
+from tests.connectors.mini_engine import MiniEngine
+from tests.connectors.parts import FilePayload, additions, make_parts
 
 
 class Facts:

@@ -7,7 +7,7 @@ import pytest
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import CannotTell, Found, Intent, Nothing
 from audsync_web.vendors.connectors.errors import UnknownOutcome
-from tests.connectors.fakes import segment_ref, segment_spec
+from tests.connectors.given import segment_ref, segment_spec
 
 from .kit import Facts
 

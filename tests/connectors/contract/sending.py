@@ -7,7 +7,7 @@ import pytest
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.base import Found, Intent, RemoteStatus
 from audsync_web.vendors.connectors.formats import Op
-from tests.connectors.fakes import additions, make_parts
+from tests.connectors.parts import additions, make_parts
 
 from .kit import Facts
 

@@ -10,7 +10,8 @@ import requests
 
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.errors import ConnectorError, Permanent, Transient
-from tests.connectors.fakes import Canned, CannedServer, services
+from tests.connectors.canned_server import Canned, CannedServer
+from tests.connectors.fakes import services
 
 from .kit import Facts
 
