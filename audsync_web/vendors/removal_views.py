@@ -83,9 +83,13 @@ def told(receipt: Receipt, account: VendorAccount) -> tuple[str, int]:
     return text, levels.get(receipt.outcome, messages.WARNING)
 
 
+def _action(account: VendorAccount) -> str:
+    return REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE
+
+
 def _entries(request: PageRequest, account: VendorAccount) -> QuerySet[AuditEntry]:
     """The account's removals that fit the search and the outcome."""
-    action = REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE
+    action = _action(account)
     found = removals_of(account, action)
     text = request.GET.get("q", "").strip()[:LONGEST_SEARCH]
     if text:
@@ -151,8 +155,7 @@ def _export_rows(entries: QuerySet[AuditEntry]) -> Iterator[tuple[Any, ...]]:
 def identity_receipt(request: PageRequest, pk: int, number: int) -> HttpResponseBase:
     """The receipt of one removal: who, when, what (masked), what the vendor said, and the look-up afterwards."""
     account = governed(request, pk)
-    action = REMOVE_IDENTITY if is_governing(account) else ERASE_PROFILE
-    entry = removals_of(account, action).filter(pk=number).first()
+    entry = removals_of(account, _action(account)).filter(pk=number).first()
     if entry is None:
         raise Http404
     receipt = receipts([entry])[0]
