@@ -22,6 +22,7 @@ from audsync_web.api.permissions import ManagerWrites
 from audsync_web.api.schema import ErrorSerializer
 from audsync_web.api.views import ApiView
 from audsync_web.people.access import get_visible_or_404
+from audsync_web.vendors.connectors.base import LEAVE
 from audsync_web.vendors.models import VendorAccount
 
 from .active import active_memberships
@@ -240,7 +241,7 @@ class DestinationView(SegmentApi):
         """Remove a destination from its segment; what was chosen is done at the vendor in the background."""
         destination = self.destination(segment_id, vendor_account_id)
         destination_release(
-            actor=self.actor, destination=destination, choice=request.query_params.get("release", "leave")
+            actor=self.actor, destination=destination, choice=request.query_params.get("release", LEAVE.key)
         )
         return Response(self.shown(segment_id), status=status.HTTP_202_ACCEPTED)
 

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from audsync_web.jobs.leases import Lease
 from audsync_web.jobs.models import cleared_error
 from audsync_web.vendors.connectors.base import (
+    LEAVE,
     CannotTell,
     Connector,
     Found,
@@ -151,7 +152,7 @@ def _release(lease: Lease, destination: Destination, connector: Connector) -> No
         return
     if destination.remote_id:
         with _repeatable():
-            connector.release_segment(destination.ref(), destination.release_choice or "leave")
+            connector.release_segment(destination.ref(), destination.release_choice or LEAVE.key)
     lease.update(status=DestinationStatus.RELEASED, next_action_at=None, finished_at=timezone.now(), **cleared_error())
 
 
@@ -259,7 +260,7 @@ def _still_there(lease: Lease, destination: Destination, error: ConnectorError) 
     told = error_fields(error)
     if verdict.move == "stop":
         now = timezone.now()
-        lease.update(release_choice="leave", finished_at=now, next_action_at=None, **told)
+        lease.update(release_choice=LEAVE.key, finished_at=now, next_action_at=None, **told)
         return
     if verdict.move == "account":
         account_needs_attention(destination.vendor_account, error)

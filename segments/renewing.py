@@ -16,12 +16,12 @@ from audsync_web.jobs.engine import wake
 from audsync_web.jobs.models import cleared_error
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
+from audsync_web.vendors.connectors.base import LEAVE
 
 from .models import Destination, DestinationStatus, Segment, Wanted
 from .services import DestinationWish, SegmentConflict, make_destination, segment_refresh
 
 REPLACED = "replaced"
-LEFT = "leave"
 
 
 def can_be_renewed(destination: Destination) -> bool:
@@ -46,7 +46,7 @@ def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
     now = timezone.now()
     fields: dict[str, Any] = {
         "wanted": Wanted.RELEASED,
-        "release_choice": LEFT,
+        "release_choice": LEAVE.key,
         "status": DestinationStatus.RELEASED,
         "memory": {**destination.memory, REPLACED: True},
         "finished_at": now,
@@ -77,7 +77,7 @@ def _next_version(destination: Destination) -> DestinationWish:
 def left_at_vendors(segment: Segment) -> QuerySet[Destination]:
     """Destinations whose place a new one has taken, and whose remote segment is still there."""
     rows: QuerySet[Destination] = segment.destinations.filter(
-        status=DestinationStatus.RELEASED, release_choice=LEFT, memory__has_key=REPLACED
+        status=DestinationStatus.RELEASED, release_choice=LEAVE.key, memory__has_key=REPLACED
     )
     return rows.select_related("vendor_account").order_by("pk")
 

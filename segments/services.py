@@ -15,6 +15,7 @@ from audsync_web.jobs.engine import wake
 from audsync_web.jobs.models import cleared_error
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
+from audsync_web.vendors.connectors.base import LEAVE
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
 
@@ -264,7 +265,7 @@ def destination_add(*, actor: Actor, segment: Segment, wish: DestinationWish) ->
     return destination
 
 
-def destination_release(*, actor: Actor, destination: Destination, choice: str = "leave") -> Destination:
+def destination_release(*, actor: Actor, destination: Destination, choice: str = LEAVE.key) -> Destination:
     """Remove a destination from its segment, doing `choice` at the vendor first (see the connector's releases)."""
     actor.require_manager()
     known = {release.key: release.label for release in destination.vendor_account.connector.capabilities.releases}
