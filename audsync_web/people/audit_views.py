@@ -37,7 +37,6 @@ def audit(request: PageRequest) -> HttpResponseBase:
     except CursorInvalid:
         raise Http404 from None
     context = {
-        "entries": found.rows,
         "rows": [(entry, object_word(entry), detail_lines(entry)) for entry in found.rows],
         "older_url": _page_url(request, found.older),
         "newer_url": _page_url(request, found.newer),
