@@ -163,8 +163,6 @@ def range_of(part: Part) -> PartRange:
         first_row=part.first_row,
         last_row=part.last_row,
         ops=tuple(Op(op) for op in part.ops),
-        first_key="",
-        last_key="",
         adds=part.adds,
         removes=part.removes,
         lines=part.lines,

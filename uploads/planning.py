@@ -291,8 +291,6 @@ def _whole_list_part(counts: DifferenceCounts, last: int) -> PartRange:
         first_row=0,
         last_row=last,
         ops=tuple(Op),
-        first_key="",
-        last_key="",
         adds=counts.adds + counts.renewed,
         removes=counts.removes,
         lines=0,

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from audsync_web.vendors.connectors.formats import LineFormat, Op, PartRules
 from uploads.engine import changes as ch
-from uploads.engine import lines as ln
 from uploads.engine.blocks import Rows
 from uploads.engine.changes import ChangeReader
 from uploads.engine.packing import PackedSize
@@ -36,8 +35,6 @@ class PartRange:
     first_row: int
     last_row: int
     ops: tuple[Op, ...]
-    first_key: str
-    last_key: str
     adds: int
     removes: int
     lines: int
@@ -72,8 +69,6 @@ class _Open:
 
     first_row: int
     last_row: int
-    first_key: bytes
-    last_key: bytes
     adds: int = 0
     removes: int = 0
     body: int = 0
@@ -132,20 +127,16 @@ class _Cutter:
                 yield self._close()
                 continue
             removes = int(removing[stop - 1]) - (int(removing[start - 1]) if start else 0)
-            self._extend(rows, numbers, start, stop, removes, int(running[stop - 1]) - spent)
+            self._extend(numbers, start, stop, removes, int(running[stop - 1]) - spent)
             start = stop
             if self._packed is not None and self._packed.full:
                 yield self._close()
 
-    def _extend(
-        self, rows: Rows, numbers: npt.NDArray[np.int64], start: int, stop: int, removes: int, size: int
-    ) -> None:
-        last_key = ln.line_at(rows.lines, stop - 1)[:-1]
+    def _extend(self, numbers: npt.NDArray[np.int64], start: int, stop: int, removes: int, size: int) -> None:
         if self._open is None:
-            first_key = ln.line_at(rows.lines, start)[:-1]
-            self._open = _Open(int(numbers[start]), int(numbers[start]), first_key, last_key)
+            self._open = _Open(int(numbers[start]), int(numbers[start]))
         part = self._open
-        part.last_row, part.last_key = int(numbers[stop - 1]), last_key
+        part.last_row = int(numbers[stop - 1])
         part.adds += stop - start - removes
         part.removes += removes
         part.body += size
@@ -157,5 +148,4 @@ class _Cutter:
         if self._packed is not None:
             self._packed.reset()
         size = self._frame + part.body - self._last_separator
-        keys = part.first_key.decode(), part.last_key.decode()
-        return PartRange(0, part.first_row, part.last_row, self._ops, *keys, part.adds, part.removes, part.lines, size)
+        return PartRange(0, part.first_row, part.last_row, self._ops, part.adds, part.removes, part.lines, size)
