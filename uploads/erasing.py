@@ -43,8 +43,6 @@ from .searching import values_to_remove
 from .services import UploadConflict, upload_folder
 
 LOOK_AGAIN_SECONDS = 1.0
-# Names under which Acoustic Exchange usually knows a kind; any other has to be given.
-IDENTITY_NAMES = {"email": "email", "phone": "phone"}
 
 
 # --- begin -----------------------------------------------------------------------------------------------------------

@@ -114,11 +114,6 @@ def uploads_of_segment(segment: Segment, limit: int) -> QuerySet[Upload]:
     return rows.order_by("-created_at", "-pk")[:limit]
 
 
-def parts_of(delivery: Delivery, limit: int) -> QuerySet[Part]:
-    """A delivery's parts in order."""
-    return Part.objects.filter(delivery=delivery).order_by("number")[:limit]
-
-
 def memberships_since(company: Company, since: datetime) -> list[tuple[str, str | None, int]]:
     """Memberships that were current at some moment since `since`, added up by day: when they came (never before
     `since`), when another one took their place (None: not yet), how many members. Days as in 2026-07-31, in UTC."""

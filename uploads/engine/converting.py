@@ -35,13 +35,6 @@ def e164(value: str, region: str) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def converted_value(value: str, conversion: Conversion, region: str = "") -> str:
-    """One normalised value, for previews; an impossible telephone number stays as it is."""
-    if conversion == "e164":
-        return e164(value, region) or value
-    return value if conversion == "as_is" else _DIGESTS[conversion](value.encode())
-
-
 def _sha256(value: bytes) -> str:
     return hashlib.sha256(value).hexdigest()
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
-from typing import BinaryIO, cast
 
 from isal import isal_zlib
 
@@ -16,7 +14,6 @@ MAX_RATIO = 200.0
 # Below this size the ratio does not matter.
 _HARMLESS = 16 << 20
 _GZIP = 31
-_READ = 256 << 10
 
 
 class Gunzip:
@@ -82,39 +79,3 @@ class Gunzip:
             )
         if data:
             yield data
-
-
-class _Unpacked(io.RawIOBase):
-    """A stored gzip file as a stream of what it unpacks to."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
-        self._stream = stream
-        self._pieces = self._unpacked()
-        self._rest = b""
-
-    def _unpacked(self) -> Iterator[bytes]:
-        gunzip = Gunzip(max_ratio=float("inf"))
-        while block := self._stream.read(_READ):
-            yield from gunzip.feed(block)
-        gunzip.finish()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # RawIOBase hands in a memoryview
-        if not self._rest:
-            self._rest = next(self._pieces, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-def open_unpacked(stream: BinaryIO) -> BinaryIO:
-    """A reader of the unpacked bytes of a stored .gz, that was guarded when it was received; closes the stream."""
-    return cast("BinaryIO", io.BufferedReader(_Unpacked(stream), STEP))

@@ -42,14 +42,13 @@ class MembersResult:
 
 @dataclass(frozen=True)
 class DerivedResult:
-    """What a destination can take of an upload: `members` in the file, `held` in the report, by the code of the reason.
+    """What a destination can take of an upload: `members` in the file, `held` in the report.
 
     `merged` members became equal to others by the conversion. `same`: the file is a hard link of the upload's set.
     """
 
     members: int
     held: int
-    held_by_reason: dict[str, int]
     merged: int
     same: bool
 
@@ -161,7 +160,7 @@ def derive_members(
             report.abort()
             raise
         held = report.counts.total()
-        return DerivedResult(written, held, dict(report.counts), reader.count - held - written, same)
+        return DerivedResult(written, held, reader.count - held - written, same)
 
 
 def _filtered(sieve: _Sieve, out: Path) -> int:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 
 import pytest
 
 from uploads.engine.checking import FileRefused
-from uploads.engine.gunzip import STEP, Gunzip, open_unpacked
+from uploads.engine.gunzip import STEP, Gunzip
 
 TEXT = b"".join(b"member-%d\n" % number for number in range(50_000))
 PACKED = gzip.compress(TEXT)
@@ -59,9 +58,3 @@ def test_a_damaged_gzip_file_is_refused(packed: bytes) -> None:
     with pytest.raises(FileRefused) as refusal:
         unpack(packed, 1000)
     assert refusal.value.code == "bad_gzip"
-
-
-def test_a_stored_gzip_file_is_read_as_what_it_unpacks_to() -> None:
-    with open_unpacked(io.BytesIO(gzip.compress(TEXT))) as stream:
-        assert stream.read(10) == TEXT[:10]
-        assert stream.read() == TEXT[10:]
