@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from audsync_web.vendors.connectors.base import Refusal, RemoteState, RemoteStatus
@@ -38,14 +39,26 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
     With `wire`, the answer to a send, the delivery's sums grow by the part, at once or with those of its row: with
     hundreds of parts that end at once, adding all of them up after each would take longer than sending them.
     """
-    now = timezone.now()
-    if state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED:
-        report = _keep_report(run, part, state)
-        _send_again(part, state)
+    again = state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED
+    # Files first: once the part has ended nothing comes back to it, and no transaction waits for storage.
+    report = _keep_report(run, part, state)
+    if not again:
+        keep_refused_rows(run.delivery, part, state.refusals)
+    with transaction.atomic():
+        if again:
+            _send_again(part, state)
+        else:
+            _write_answer(run, part, state)
         _name_report(run, report)
+        told = {} if again else _told(state)
         if wire is not None:
-            _add_sent(run, part, wire, {})
-        return
+            _add_sent(run, part, wire, told)
+        elif not again:
+            run.lease.update(**part_sums(run.delivery), **told)
+
+
+def _write_answer(run: Run, part: Part, state: RemoteState) -> None:
+    now = timezone.now()
     fields: dict[str, Any] = {
         "intent": None,
         "job_id": state.job_id or part.job_id,
@@ -59,17 +72,9 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
         fields |= {"status": _ending(state), "ended_at": now, "next_poll_at": None, **_answers(run, part, state)}
     else:
         fields |= {"status": PartStatus.SUBMITTED, "next_poll_at": now + timedelta(seconds=_next_poll(run, part))}
-    # Files first: once the part has ended nothing comes back to it, and no row waits for storage.
-    report = _keep_report(run, part, state)
-    keep_refused_rows(run.delivery, part, state.refusals)
     for name, value in fields.items():
         setattr(part, name, value)
     write_part(run.lease, part, list(fields))
-    _name_report(run, report)
-    if wire is None:
-        run.lease.update(**part_sums(run.delivery), **_told(state))
-    else:
-        _add_sent(run, part, wire, _told(state))
 
 
 def _add_sent(run: Run, part: Part, wire: Payload, told: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -181,8 +181,7 @@ def _learn_limit(run: Run, error: TooLarge) -> None:
 def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Store what the vendor answered to a send, once: the job's id is unique in its quota scope."""
     try:
-        with transaction.atomic():
-            store_state(run, part, state, wire=wire)
+        store_state(run, part, state, wire=wire)
     except IntegrityError:
         _ask_a_person(
             run,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from audsync_web.jobs import quotas
@@ -208,6 +209,27 @@ def test_a_report_for_which_there_was_no_room_is_kept_at_a_later_look(
     assert not files.exists(name)
     assert look(delivery).vendor_report == name
     assert files.exists(name)
+
+
+def test_no_transaction_waits_for_a_report_that_came_with_the_answer_to_a_send(
+    delivery: Delivery, vendor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[bool] = []
+    new_file = files.new_file
+
+    def watched(name: str) -> Any:
+        waiting.append(connection.in_atomic_block)
+        return new_file(name)
+
+    monkeypatch.setattr(files, "new_file", watched)
+    lease = seize(kind_named("uploads.delivery"), delivery.pk)
+    assert lease is not None
+    state = RemoteState(RemoteStatus.SUCCEEDED, raw="done", job_id="job-1", report=b"line 1")
+    sending.accept_state(Run(lease, delivery, vendor), delivery.parts.get(), state)
+    assert waiting == [False]
+    delivery.refresh_from_db()
+    assert delivery.vendor_report == vendor_report_name(delivery, 1)
+    assert delivery.parts.get().status == PartStatus.ACKNOWLEDGED
 
 
 def test_a_gate_of_a_part_that_has_ended_does_not_keep_others_out(delivery: Delivery) -> None:
