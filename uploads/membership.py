@@ -291,6 +291,7 @@ def _preview_cell(
         "renewed": counts.renewed,
         "removes": counts.removes,
         "unchanged": counts.unchanged,
+        "uncertain": snapshot.uncertain if snapshot else 0,
         # Of those added, who counts as being there and is sent again to be sure.
         "again": counts.again,
         # Of those removed, who is known to be there: that the others leave nobody would notice.

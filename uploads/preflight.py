@@ -44,6 +44,8 @@ from .rules import cannot_take, destinations_of, takes
 MEAN_BYTES = 36.0
 LEVELS = (Level.OK, Level.WARNING, Level.BLOCKED)
 
+NOTHING = Estimate(parts=0, bytes=0, lines=0, calls=0, seconds=0.0)
+
 
 @dataclass(frozen=True)
 class Load:
@@ -115,15 +117,23 @@ def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]
         context = _context(destination, load, connector)
         findings += _membership(destination, load, totals, connector.part_rules(context))
         findings += _asked(destination, connector, totals)
-        estimate = connector.estimate(context, totals, load.mean_bytes)
+        settled = _is_so_already(destination, load)
+        estimate = NOTHING if settled else connector.estimate(context, totals, load.mean_bytes)
         findings.append(_size(connector, estimate, connector.part_rules(context)))
         wait, pauses = _wait(destination, load, connector.gates(context))
     findings += pauses
     done = None
     if worst(finding.level for finding in findings) != Level.BLOCKED:
         done = timezone.now() + timedelta(seconds=wait + estimate.seconds)
-        findings.append(_finish(wait + estimate.seconds, destination, connector))
+        findings.append(_finish(wait, estimate, destination, connector))
     return Row(destination, findings, totals, held, estimate, done)
+
+
+def _is_so_already(destination: Destination, load: Load) -> bool:
+    """Whether the difference is empty, and nobody doubts what the vendor has: then no list is sent either."""
+    known = (load.counts or {}).get(destination.pk, {})
+    changes = ("adds", "renewed", "removes")
+    return bool(known.get("known")) and not known.get("uncertain") and not any(known[name] for name in changes)
 
 
 def _totals(destination: Destination, load: Load) -> tuple[Totals, int]:
@@ -258,7 +268,10 @@ def _parts_ahead(destination: Destination, load: Load, gates: Sequence[Gate]) ->
     return sum(max(1, total - done) for total, done in rows.values_list("parts_total", "parts_done"))
 
 
-def _finish(seconds: float, destination: Destination, connector: Connector) -> Finding:
+def _finish(wait: float, estimate: Estimate, destination: Destination, connector: Connector) -> Finding:
+    seconds = wait + estimate.seconds
+    if not estimate.parts:
+        return Finding("finish", Level.OK, f"Done in about {_duration(seconds)}, without a call to the vendor.")
     if destination.is_published or connector.capabilities.uploads_before_publish:
         return Finding("finish", Level.OK, f"Sent and seen to be there in about {_duration(seconds)} at the earliest.")
     return Finding("finish", Level.OK, f"About {_duration(seconds)} after the segment was published at the earliest.")

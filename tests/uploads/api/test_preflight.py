@@ -14,10 +14,11 @@ from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import Actor
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import AccountStatus, VendorAccount
+from segments.models import Destination
 from tests.api_world import BASE, csv_of, make_segment, upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
-from uploads.models import Upload
+from uploads.models import Delivery, Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -62,6 +63,23 @@ def test_an_inspected_upload_is_counted_exactly(api: Client, segment: dict[str, 
     again = ask(api, segment, {"uploadId": first["id"]}).json()
     assert again["exact"] is True
     assert again["destinations"][0]["adds"] == 0
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_list_that_changes_nothing_is_not_sent_unless_somebody_doubts_it(
+    api: Client, segment: dict[str, Any], is_known: bool
+) -> None:
+    upload(api, segment, csv_of("a1", "a2"))
+    run_until_quiet(wait=8)
+    Destination.objects.update(membership_known=is_known)
+    again = upload(api, segment, csv_of("a2", "a1")).json()
+    run_until_quiet(kinds=("uploads.inspection",))
+    row = ask(api, segment, {"uploadId": again["id"]}).json()["destinations"][0]
+    assert (row["adds"], row["removes"], row["unchanged"]) == (0, 0, 2)
+    assert row["parts"] == (0 if is_known else 1)
+    run_until_quiet(wait=8)
+    delivery = Delivery.objects.get(upload=again["id"])
+    assert (delivery.status, delivery.parts_total) == ("completed", row["parts"])
 
 
 def test_a_kind_that_a_destination_cannot_take_is_red_with_the_fix(
