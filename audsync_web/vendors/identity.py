@@ -22,10 +22,9 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
 from .asking import asking
-from .connectors.acoustic import BOTH_FALSE
 from .connectors.errors import ConnectorError, UnknownOutcome
 from .connectors.fields import fingerprint
-from .connectors.identity import Identity, IdentityConnector, IdentityFilter
+from .connectors.identity import BOTH_FALSE, Identity, IdentityConnector, IdentityFilter
 from .connectors.registry import VENDORS, connector_class
 from .masking import masked
 from .models import AccountStatus, VendorAccount

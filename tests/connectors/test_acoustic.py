@@ -329,7 +329,16 @@ def test_what_the_vendor_says_about_a_person_is_cut_out():
         config = account_config(AcousticConnector, server.url, {"authKey": "k"})
         with pytest.raises(Permanent) as refused:
             AcousticConnector(config, services()).remove_identity("email", EMAIL)
-    assert refused.value.vendor_text == "bad value ••• for you"
+    assert refused.value.vendor_text == "bad value … for you"
+
+
+def test_nor_is_what_else_the_person_is_known_by():
+    said = {"message": 'C-183 is one of jane@mail.example and {"name": "crm_no", "value": "C-184"}'}
+    with CannedServer(Canned(400, json.dumps(said).encode())) as server:
+        config = account_config(AcousticConnector, server.url, {"authKey": "k"})
+        with pytest.raises(Permanent) as refused:
+            AcousticConnector(config, services()).remove_identity("crm_no", "C-183")
+    assert refused.value.vendor_text == '••• is one of … and {"name": "crm_no", "value": "…"}'
 
 
 @pytest.mark.parametrize(

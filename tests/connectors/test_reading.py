@@ -45,6 +45,7 @@ def test_times_come_in_utc():
     [
         ("No profile jane@mail.example here.", "No profile … here."),
         ('Line {"email_hash": "abc", "minutes": 5}', 'Line {"email_hash": "…", "minutes": 5}'),
+        ("Device 3F2B8F0E-5f4b-4c0e-9a45-6f0d7d1f2a10 is odd", "Device … is odd"),
         ("Line 3:" + "ab" * 16 + " is odd", "Line 3:… is odd"),
         ("ab" * 16 + "jane@mail.example", "…"),
         ("mail:jane@mail.example,joe@mail.example", "…"),
@@ -53,7 +54,12 @@ def test_times_come_in_utc():
     ],
 )
 def test_words_are_told_without_the_people_in_them(said: str, shown: str):
-    assert impersonal(said) == shown
+    assert impersonal(said, ("email_hash", "user_account_id")) == shown
+
+
+def test_only_the_properties_that_name_people_are_struck_out():
+    assert impersonal('{"customId": "crm-1", "field": "crm-1"}', ["customId"]) == '{"customId": "…", "field": "crm-1"}'
+    assert impersonal('{"customId": "crm-1"}') == '{"customId": "crm-1"}'
 
 
 def test_a_word_without_end_is_read_once():

@@ -134,6 +134,12 @@ def test_a_rejected_value_is_cut_out_of_its_reason_even_as_a_number():
     assert answer.refused == {0: "phone: ••• is no number"}
 
 
+def test_a_reason_that_quotes_the_member_by_itself_names_nobody():
+    quoted = 'jane@mail.example in {"customId":"crm-1","tags":[]} is odd'
+    answer = read_batch_answer(Reply(207, {}, json.dumps([{"field": "list[0].email", "message": quoted}]).encode()), 1)
+    assert answer.refused == {0: 'email: … in {"customId":"…","tags":[]} is odd'}
+
+
 def test_a_batch_of_which_every_row_is_refused_accepts_nobody(box: Sandbox):
     switch(box, "refuse_rows", ",".join(str(row) for row in range(40)))
     connector = connect(box)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from audsync_web.sandbox.server import Sandbox
@@ -44,6 +46,23 @@ def test_a_dead_address_means_a_new_job(box: Sandbox, monkeypatch: pytest.Monkey
     with pytest.raises(Transient) as dead:
         connector.send_part(delivery, part, journal(box, part))
     assert dead.value.code == "upload_url_dead"
+
+
+def test_what_xandr_says_of_a_line_names_nobody(box: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    connector = connect(box)
+    delivery, part = planned(box, connector, live_segment(box, connector))
+    addresses: list[str] = []
+
+    def quoting(job: Any) -> tuple[str, str]:
+        addresses.append(job.secret)
+        device = "3F2B8F0E-5F4B-4C0E-9A45-6F0D7D1F2A10"
+        return "UPLOAD_URL_EXPIRED", f"{job.secret}: 8643177309221874,{device} of segment 4410021"
+
+    monkeypatch.setattr(vendor(box).upload_host, "_dead", quoting)
+    with pytest.raises(Transient) as refused:
+        connector.send_part(delivery, part, journal(box, part))
+    assert refused.value.vendor_text == "UPLOAD_URL_EXPIRED …: …,… of segment 4410021"
+    assert addresses
 
 
 def test_a_refusal_with_a_code_that_nobody_published_means_a_new_job(box: Sandbox):

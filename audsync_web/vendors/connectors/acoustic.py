@@ -28,7 +28,8 @@ from .errors import (
 )
 from .fields import AccountConfig, Field, credential, fingerprint, pacing_fields
 from .identifiers import KINDS, kind_of_header
-from .identity import LONGEST_NAME, Identity, IdentityConnector, IdentityEntry, IdentityFilter
+from .identity import BOTH_FALSE, LONGEST_NAME, Identity, IdentityConnector, IdentityEntry, IdentityFilter
+from .reading import impersonal
 
 FILTERS = "/v1/identityfilters"
 ONE_FILTER = "/v1/identityfilters/{name}"
@@ -45,17 +46,14 @@ FIRST_PAUSE = 1.0
 PATIENCE = 5.0
 """Seconds that a look waits for Exchange to come back: its caller waits, too. Jobs look again later by themselves."""
 
-BOTH_FALSE = (
-    "A filter must hide the identifier from every destination, from this endpoint, or both: with both off it would "
-    "filter nothing. To let the identifier pass, remove the filter instead."
-)
-
 
 class AcousticConnector(Connector, IdentityConnector):
     """One key of an Exchange account: an endpoint's own key, or the account's key with the endpoint's id."""
 
     vendor = "acoustic"
     label = "Acoustic Exchange"
+    short_label = "Acoustic Exchange"
+    summary = "Holds no segments: governs which identifiers may leave, and cleans wrong ones."
     default_base_url = ""
     capabilities = Capabilities(holds_members=False, identity=True)
     identifier_rules: ClassVar = {}
@@ -365,4 +363,5 @@ def _describe(reply: Reply) -> str:
     """No error body is documented: the usual words where there are some, else the start of the body (section 2)."""
     body = reply.object()
     words = [body.get(key) for key in ("message", "error", "description")]
-    return next((word for word in words if isinstance(word, str) and word), reply.opening)
+    said = next((word for word in words if isinstance(word, str) and word), reply.opening)
+    return impersonal(said, ("value",))

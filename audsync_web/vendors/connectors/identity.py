@@ -17,6 +17,10 @@ MOST_IDENTIFIERS = 1000
 NEARLY_FULL = 950
 LONGEST_NAME = 60
 """Characters of an identifier's name in a setting."""
+BOTH_FALSE = (
+    "A filter must hide the identifier from every destination, from this endpoint, or both: with both off it would "
+    "filter nothing. To let the identifier pass, remove the filter instead."
+)
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
+
+from .identifiers import UUID_PATTERN
 
 _DIGITS = re.compile(r"-?[0-9]{1,20}")
 # An address is looked for where a word begins, and nowhere within it: a word without end would be read through from
 # each of its letters.
-_PERSONAL = re.compile(
-    r'(?P<named>"(?:email_hash|user_account_id|user_agent_id)"\s*:\s*")[^"]*'
-    r"|(?<![^\s\"'<>])[^\s\"'<>]+@[^\s\"'<>]+"
-    r"|[0-9a-fA-F]{32,}"
-)
+_PERSONAL = rf"(?<![^\s\"'<>])[^\s\"'<>]+@[^\s\"'<>]+|[0-9a-fA-F]{{32,}}|{UUID_PATTERN}"
 
 
-def impersonal(said: str) -> str:
-    """A vendor's words without what looks like a person's identifier: a refusal may quote a line of the file."""
-    return _PERSONAL.sub(lambda found: f"{found['named'] or ''}…", said)
+def impersonal(said: str, properties: Collection[str] = ()) -> str:
+    """A vendor's words without what looks like a person's identifier: a refusal may quote a line of the file.
+
+    `properties` are the names in the vendor's JSON whose value names a person, whatever that looks like.
+    """
+    return _personal(frozenset(properties)).sub(lambda found: f"{found['named'] or ''}…", said)
+
+
+@cache
+def _personal(properties: frozenset[str]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in sorted(properties)) or "(?!)"
+    return re.compile(rf'(?P<named>"(?:{names})"\s*:\s*")[^"]*|{_PERSONAL}')
 
 
 def whole(value: Any) -> int | None:

@@ -15,6 +15,8 @@ from audsync_web.vendors.connectors.errors import Permanent, Transient, unreadab
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.reading import impersonal, whole
 
+from .commands import WIRE_FIELD
+
 FILE_TIMEOUT = 300.0
 """Seconds that the answer to a posted file may take: the vendor checks a file before it answers (spec section 6)."""
 LARGEST_ERROR_FILE = 20 * 1024 * 1024
@@ -131,7 +133,7 @@ def _object(reply: Reply, *, effect: bool) -> dict[str, Any]:
 
 def _said(reply: Reply) -> str:
     body = reply.object()
-    said, code = text(body.get("error")) or impersonal(reply.opening), text(body.get("error_code"))
+    said, code = text(body.get("error")) or _impersonal(reply.opening), text(body.get("error_code"))
     return f"{said} ({code})" if code else said
 
 
@@ -144,7 +146,11 @@ def _reference(reply: Reply) -> str:
 
 def cut(said: str, most: int = MAX_TEXT) -> str:
     """Vendor text made fit to keep: short, and without what names a person."""
-    return impersonal(said[: most * 4])[:most]
+    return _impersonal(said[: most * 4])[:most]
+
+
+def _impersonal(said: str) -> str:
+    return impersonal(said, WIRE_FIELD.values())
 
 
 def text(value: Any) -> str:

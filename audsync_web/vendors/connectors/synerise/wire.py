@@ -120,6 +120,7 @@ def _reason(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get("rejectedValue")
     if isinstance(value, str | int) and str(value):  # a telephone number may come as one
         message = message.replace(str(value), "•••")
+    message = _impersonal(message)
     return f"{name}: {message}"[:LONGEST_REASON] if name else message[:LONGEST_REASON]
 
 
@@ -150,7 +151,11 @@ def describe(reply: Reply) -> str:
     body = reply.object()
     words = [body.get(name) for name in ("message", "error", "help")]
     found = next((word for word in words if isinstance(word, str) and word), "" if body else reply.opening)
-    return impersonal(found)
+    return _impersonal(found)
+
+
+def _impersonal(said: str) -> str:
+    return impersonal(said, {*PROPERTIES.values(), *CRM_FIELDS.values()})
 
 
 def refer(reply: Reply) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from audsync_web.vendors.connectors.base import Services, Token
 from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.fields import AccountConfig, fingerprint
-from audsync_web.vendors.connectors.reading import whole
+from audsync_web.vendors.connectors.reading import impersonal, whole
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
@@ -29,6 +30,8 @@ MOST_IN_FLIGHT = 5
 UPLOAD_TIMEOUT = 300.0
 """Seconds of silence on the upload host; it may check a file before it answers."""
 FAILURES = tuple(range(400, 600))
+USER_ID = re.compile(r"(?<![0-9A-Za-z])[0-9]{12,}(?![0-9A-Za-z])")
+"""A number so long is a user's; those of members, segments and advertisers are shorter."""
 TIMESTAMP = "%Y-%m-%d %H:%M:%S"
 ENDED_LOGINS = {
     "NOAUTH": ("Xandr rejected the user name or password.", "Enter working credentials for this account."),
@@ -295,4 +298,9 @@ def _describe(reply: Reply) -> str:
     said = envelope.get("error") or envelope.get("errors") or envelope.get("error_code")
     if isinstance(said, list):
         said = "; ".join(str(item) for item in said)
-    return " ".join(str(said or "").split())
+    return one_line(str(said or ""))
+
+
+def one_line(said: str) -> str:
+    """The vendor's words in one line, without ids of people: a refusal may quote a line of the file."""
+    return " ".join(USER_ID.sub("…", impersonal(said)).split())

@@ -15,7 +15,7 @@ from audsync_web.vendors.connectors.base import Clock, PartPayload
 from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import Permanent, QuotaExceeded, TooLarge, Transient, UnknownOutcome
 
-from .api import THROTTLE_PAUSE, Api, upload_error, uploaded_job, word
+from .api import THROTTLE_PAUSE, Api, one_line, upload_error, uploaded_job, word
 from .jobs import jobs_of
 
 MOST_FILE_BYTES = 500_000_000
@@ -90,8 +90,8 @@ def judge_upload(reply: Reply, job: OpenJob, gate: str, pause: float) -> str:
     """Nothing wrong: an empty text, or a warning when another job was named. Else raises what the refusal means."""
     success, code, said = upload_error(reply)
     if not success:
-        # The address is a secret that an error text may repeat.
-        said = said.replace(job.url.rsplit("/", 1)[-1], "…")
+        # The address is a secret that an error text may repeat; it goes first, while it still stands there whole.
+        said = one_line(said.replace(job.url.rsplit("/", 1)[-1], "…"))
         raise _refusal(reply, code, said, gate, pause)
     return "" if uploaded_job(reply) == job.job_id else "Xandr's answer to the upload named another job"
 
