@@ -109,7 +109,7 @@ class SegmentChangeSerializer(serializers.Serializer[Any]):
 def segment_shape(segment: Segment, active: ActiveMembership | None) -> dict[str, Any]:
     """A segment whose destinations and their accounts are loaded."""
     current = [row for row in segment.destinations.all() if _is_current(row)]
-    public = [row.public_name for row in current if row.vendor_account.vendor == "anonymised" and row.public_name]
+    named = [row for row in current if row.vendor_account.connector.capabilities.public_name and row.public_name]
     return {
         "id": segment.pk,
         "companyId": segment.company_id,
@@ -117,7 +117,7 @@ def segment_shape(segment: Segment, active: ActiveMembership | None) -> dict[str
         "activatedAt": api_time(segment.activated_at),
         "durationDays": segment.duration_days,
         "name": segment.name,
-        "publicName": public[0] if public else "",
+        "publicName": named[0].public_name if named else "",
         "size": active.members if active else 0,
         "status": segment.status,
         "type": segment.type,

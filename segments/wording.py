@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audsync_web.vendors.connectors.base import Capabilities
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 
 from .models import Destination, DestinationStatus, SegmentStatus, Wanted
@@ -15,12 +14,6 @@ from .services import identifier_label
 
 STOPPED = (DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION)
 SETTLED = (DestinationStatus.CREATED, DestinationStatus.PUBLISHED)
-# Facts of a vendor that publishing brings about (spec "Anonymised", call E3: no call takes a publish back).
-PUBLISH_MEANINGS = {
-    "anonymised": "The segment becomes sellable at Anonymised. No way back is documented: AudSync cannot undo it.",
-    "xandr": "The segment is set active at Xandr, and an upload that is held for it is sent then.",
-}
-UNDOABLE = frozenset({"xandr"})
 # What can be done where nobody knows who is in a linked segment.
 UNKNOWN_CHOICES = (
     "Upload with “add”: those in the file join, and whoever is there already stays.",
@@ -52,12 +45,11 @@ class PublishMeaning:
 
 def publish_meaning(account: VendorAccount) -> PublishMeaning:
     """What publishing does at this account."""
-    can: Capabilities = account.connector.capabilities
-    label = account.connector.label
-    if can.publish == "immediate":
-        return PublishMeaning(account, f"Nothing changes: at {label} a segment is live as soon as it exists.", False)
-    text = PUBLISH_MEANINGS.get(account.vendor, f"The segment goes live at {label}.")
-    return PublishMeaning(account, text, account.vendor not in UNDOABLE)
+    connector = account.connector
+    if connector.publishing is None:
+        text = f"Nothing changes: at {connector.label} a segment is live as soon as it exists."
+        return PublishMeaning(account, text, False)
+    return PublishMeaning(account, connector.publishing.text, connector.publishing.is_final)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from audsync_web.vendors.connectors.registry import VENDORS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # A package may import itself, what stands below it here, and what is shared. Composition may import everything.
@@ -123,6 +125,20 @@ def test_only_few_modules_obtain_a_live_connector(package: str, allowed: set[str
         if path.name not in allowed and "migrations" not in path.parts
         for target in imported_by(path)
         if target in {"audsync_web.vendors.runtime.connector_for", "audsync_web.vendors.runtime.build_connector"}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_but_its_connector_names_a_vendor() -> None:
+    """A vendor is added by its connector and a line in the registry; what another module decides, it asks the
+    connector's declarations."""
+    ours = {"connectors", "sandbox", "management"}
+    wrong = [
+        f"{module_of(path)} names {node.value}"
+        for path in product_files()
+        if not ours & set(path.parts) and "benchmark" not in path.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in VENDORS
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 
 from audsync_web.templatetags import formats
 from audsync_web.templatetags.statuses import status_face, status_label
+from audsync_web.vendors.connectors.registry import VENDORS, connector_class
 
 register = template.Library()
 
@@ -34,14 +35,6 @@ register.filter("days_away", formats.format_days_away)
 
 # A page of a list that is re-sorted or filtered starts again at its beginning.
 CURSOR_PARAMETERS = ("cursor", "before", "after")
-
-VENDOR_NAMES = {
-    "anonymised": "Anonymised",
-    "mediarithmics": "mediarithmics",
-    "synerise": "Synerise",
-    "xandr": "Xandr",
-    "acoustic": "Acoustic Exchange",
-}
 
 PART_TONES = {
     "members": "main",
@@ -79,7 +72,7 @@ def status_badge(status: object, label: str = "", detail: str = "") -> dict[str,
 def vendor_badge(vendor: object, label: str = "") -> dict[str, Any]:
     """A vendor's mark and name; `label` (say the account's name) stands instead of the vendor's."""
     key = str(vendor)
-    name = VENDOR_NAMES.get(key, key)
+    name = connector_class(key).short_label if key in VENDORS else key
     return {"key": key, "name": name, "label": label or name, "mark": name[:2]}
 
 

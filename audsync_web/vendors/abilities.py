@@ -7,15 +7,7 @@ from dataclasses import dataclass
 
 from .connectors.base import Capabilities, Connector
 from .connectors.identifiers import KINDS
-from .connectors.registry import VENDORS
-
-SUMMARIES = {
-    "anonymised": "Segments that a whole list fills. Publishing makes them sellable.",
-    "mediarithmics": "User lists of a data mart, fed with joins and leaves.",
-    "synerise": "Profiles gain or lose a tag. Its segmentations can be a source, too.",
-    "xandr": "Segments of a seat, fed with batch files within its quotas.",
-    "acoustic": "Holds no segments: governs which identifiers may leave, and cleans wrong ones.",
-}
+from .connectors.registry import VENDORS, connector_class
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,7 @@ class VendorChoice:
 
 def vendor_choices() -> list[VendorChoice]:
     """Every vendor, in the order of the registry."""
-    return [VendorChoice(key, label, SUMMARIES.get(key, "")) for key, (label, _) in VENDORS.items()]
+    return [VendorChoice(key, label, connector_class(key).summary) for key, (label, _) in VENDORS.items()]
 
 
 def abilities(connector: type[Connector]) -> list[Ability]:

@@ -31,6 +31,7 @@ def row(vendor: str) -> str:
         yes[can.cancels_parts],
         ", ".join(choice.key for choice in can.releases) if can.holds_members else "–",
         yes[can.history],
+        yes[can.public_name],
         " ".join(kind.identifier_rules) or "–",
     ]
     return f"| {' | '.join(cells)} |"

@@ -17,6 +17,7 @@ from django.template.loader import render_to_string
 from django.test import RequestFactory
 
 from audsync_web.templatetags import formats, statuses, ui
+from audsync_web.vendors.connectors.registry import VENDORS
 
 ROOT = Path(settings.BASE_DIR)
 COMPONENTS = ROOT / "templates" / "components"
@@ -342,7 +343,7 @@ def guide() -> dict[str, Any]:
         "crumbs": [{"label": "Segments", "url": "#s"}, {"label": "Lapsed buyers"}],
         "tabs": [{"label": "Destinations", "url": "#d", "active": True, "count": 3}],
         "words": [*DESIGN_WORDS, "needs attention", "ODD_WORD"],
-        "vendors": list(ui.VENDOR_NAMES),
+        "vendors": list(VENDORS),
         "facts": [("File", "lapsed-2026.csv")],
         "events": [{"title": "Received", "at": NOW, "text": "370 MB", "tone": "ok"}],
         "columns": ["Day", "Members"],

@@ -13,15 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from .capabilities import LEAVE, Capabilities, Publishing, ReleaseChoice
 from .errors import NotSupported
 from .fields import AccountConfig, Field
 from .formats import Encoding, LineFormat, PartRules
 from .identifiers import KINDS, IdentifierRule
 from .shapes import (
-    LEAVE,
     AccountCheck,
     CannotTell,
-    Capabilities,
     Clock,
     Confirmation,
     ConfirmationState,
@@ -41,7 +40,6 @@ from .shapes import (
     PartPayload,
     PartRef,
     Refusal,
-    ReleaseChoice,
     RemoteSegment,
     RemoteState,
     RemoteStatus,
@@ -79,6 +77,7 @@ __all__ = [
     "Pacer",
     "PartPayload",
     "PartRef",
+    "Publishing",
     "Refusal",
     "ReleaseChoice",
     "RemoteSegment",
@@ -101,6 +100,12 @@ class Connector(ABC):
 
     vendor: ClassVar[str]
     label: ClassVar[str]
+    short_label: ClassVar[str]
+    """The label where there is little room, as beside the vendor's mark."""
+    summary: ClassVar[str]
+    """What a company gets here, in one line, for whoever chooses a vendor."""
+    publishing: ClassVar[Publishing | None] = None
+    """What publishing brings about; declared by those whose publish is a call, None where nothing is called."""
     default_base_url: ClassVar[str] = ""
     """Shown in the form; empty where the vendor assigns one per customer."""
     base_urls: ClassVar[tuple[tuple[str, str], ...]] = ()

@@ -23,6 +23,21 @@ class DeclarationPromises(Facts):
         assert self.connector_type.vendor == self.vendor
         assert self.connector_type.label == VENDORS[self.vendor][0]
 
+    def test_it_says_in_its_own_words_what_it_is(self):
+        """Pages have no words of their own for a vendor: what is not declared here stands nowhere."""
+        told = self.connector_type
+        assert told.short_label
+        assert told.short_label in told.label
+        assert told.summary.endswith(".")
+        assert "\n" not in told.summary
+
+    def test_what_publishing_brings_about_is_told_where_it_is_a_call(self):
+        told = self.connector_type.publishing
+        assert (told is not None) == (self.can.publish == "call")
+        if told is not None:
+            assert told.text.endswith(".")
+            assert self.connector_type.short_label in told.text
+
     def test_declared_fields_are_complete_typed_and_unique(self):
         fields = self.connector_type.fields
         names = [f.name for f in fields]

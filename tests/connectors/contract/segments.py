@@ -32,6 +32,13 @@ class SegmentPromises(Facts):
         assert connector.publish_segment(segment_ref(remote, spec)).state == "published"
         assert self.violations(box) == []
 
+    def test_a_published_segment_has_a_public_name_where_that_is_declared(self, box: Sandbox):
+        self.needs(self.can.holds_members)
+        connector = self.connect(box)
+        spec = segment_spec()
+        remote = connector.publish_segment(segment_ref(self.create(box, connector, spec), spec))
+        assert bool(remote.public_name) == self.can.public_name
+
     @pytest.mark.parametrize("moment", ["before", "after"])
     def test_a_create_whose_answer_was_lost_leaves_at_most_one_segment(self, box: Sandbox, moment: str):
         self.needs(self.can.holds_members and bool(self.effects["create"]))

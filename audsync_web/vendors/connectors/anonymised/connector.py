@@ -31,6 +31,7 @@ from audsync_web.vendors.connectors.base import (
     Nothing,
     PartPayload,
     PartRef,
+    Publishing,
     RemoteSegment,
     RemoteState,
     RemoteStatus,
@@ -38,16 +39,15 @@ from audsync_web.vendors.connectors.base import (
     SegmentSpec,
     Services,
     Totals,
-    identifier_field,
 )
 from audsync_web.vendors.connectors.client import BLOCK_BYTES, Reply, SizedStream
 from audsync_web.vendors.connectors.errors import NotSupported, Permanent, TooLarge, unreadable
-from audsync_web.vendors.connectors.fields import AccountConfig, Field, credential, pacing_fields
+from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules, Wrap
-from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
 from audsync_web.vendors.connectors.reading import utc_moment
 
 from . import wire
+from .fields import FIELDS, RULES
 from .session import Session
 from .wire import UploadObject
 
@@ -70,49 +70,29 @@ ACTIVATION = timedelta(minutes=30)
 UPLOAD_TIMEOUT = 300.0
 UPLOAD_BYTES_PER_SECOND = 2_000_000
 
-# Whatever kind the partner's provider ids are, they go byte for byte as they were synchronised (spec section 1), and
-# never with anything that would need quoting (A-U17).
-_RULES = {
-    "provider_id": PLAIN,
-    "custom_id": PLAIN,
-    "user_account_id": PLAIN,
-    **{kind: replace(KINDS[kind].rule, case="keep") for kind in ("uuid", "email_sha256", "email_md5")},
-}
-
 
 class AnonymisedConnector(Connector):
     """One company's user at Anonymised."""
 
     vendor = "anonymised"
     label = "Anonymised UserSync"
+    short_label = "Anonymised"
+    summary = "Segments that a whole list fills. Publishing makes them sellable."
+    # No call takes a publish back (E3).
+    publishing = Publishing(
+        "The segment becomes sellable at Anonymised. No way back is documented: AudSync cannot undo it.", is_final=True
+    )
     default_base_url = "https://customer-service.anonymised.io/api/public/v3"
     capabilities = Capabilities(
-        publish="call", uploads_before_publish=True, confirms=True, longest_days=LONGEST_DAYS, history=True
+        publish="call",
+        uploads_before_publish=True,
+        confirms=True,
+        longest_days=LONGEST_DAYS,
+        history=True,
+        public_name=True,
     )
-    identifier_rules = _RULES
-    fields = (
-        credential("email", "E-mail", secret=False, help="The user that signs in at Anonymised."),
-        credential("password", "Password"),
-        identifier_field(_RULES, "provider_id"),
-        Field(
-            "maxUploadBytes",
-            "Largest file (bytes)",
-            "integer",
-            default=50_000_000,
-            minimum=100,
-            advanced=True,
-            help="Anonymised publishes no limit. Larger lists are refused here, because a list cannot be split.",
-        ),
-        Field(
-            "minSecondsBetweenUploads",
-            "Seconds between uploads to a segment",
-            "number",
-            default=60,
-            minimum=0,
-            advanced=True,
-        ),
-        *pacing_fields(poll_first=5, poll_max=60, requests_per_second=2),
-    )
+    identifier_rules = RULES
+    fields = FIELDS
 
     def __init__(self, config: AccountConfig, services: Services) -> None:
         super().__init__(config, services)

@@ -65,6 +65,8 @@ class MediarithmicsConnector(Connector):
 
     vendor = "mediarithmics"
     label = "mediarithmics"
+    short_label = "mediarithmics"
+    summary = "User lists of a data mart, fed with joins and leaves."
     default_base_url = "https://api.mediarithmics.com/v1"
     capabilities = Capabilities(
         publish="immediate",

@@ -82,6 +82,8 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
 
     vendor = "synerise"
     label = "Synerise"
+    short_label = "Synerise"
+    summary = "Profiles gain or lose a tag. Its segmentations can be a source, too."
     default_base_url = REGIONS[0][0]
     base_urls = REGIONS
     capabilities = Capabilities(

@@ -25,6 +25,7 @@ from audsync_web.vendors.connectors.base import (
     Nothing,
     PartPayload,
     PartRef,
+    Publishing,
     ReleaseChoice,
     RemoteSegment,
     RemoteState,
@@ -77,6 +78,11 @@ class XandrConnector(Connector):
 
     vendor = "xandr"
     label = "Xandr"
+    short_label = "Xandr"
+    summary = "Segments of a seat, fed with batch files within its quotas."
+    publishing = Publishing(
+        "The segment is set active at Xandr, and an upload that is held for it is sent then.", is_final=False
+    )
     default_base_url = f"https://{CONSOLE_HOST}"
     capabilities = Capabilities(
         publish="call",
