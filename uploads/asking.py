@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from audsync_web.vendors.asking import rejection_shown
 from audsync_web.vendors.connectors.errors import ConnectorError
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import AccountStatus, VendorAccount
@@ -38,7 +39,8 @@ def _asked(account: VendorAccount, person: Person) -> list[dict[str, Any]]:
 
 def _answer(account: VendorAccount, connector: Any, what: StepWhat, name: str, person: Person) -> dict[str, Any]:
     try:
-        return _row(account, what, name, count=count_of(connector, what, name, person))
+        with rejection_shown(account):
+            return _row(account, what, name, count=count_of(connector, what, name, person))
     except ConnectorError as error:
         return _row(account, what, name, error=error.text)
 

@@ -16,18 +16,11 @@ from django.utils import timezone
 from audsync_web.jobs.leases import Lease
 from audsync_web.people.actors import Actor, system_actor
 from audsync_web.people.models import Role
-from audsync_web.vendors.connectors.errors import (
-    AuthenticationFailed,
-    ConnectorError,
-    NotYet,
-    Permanent,
-    Transient,
-    UnknownOutcome,
-)
+from audsync_web.vendors.asking import rejection_shown
+from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.models import AccountStatus
 from audsync_web.vendors.removals import ERASE_PROFILE, LOST, REMOVE_IDENTITY, Receipt, Removal, carry_out
 from audsync_web.vendors.runtime import connector_for
-from audsync_web.vendors.services import account_needs_attention
 
 from .asking import count_of, values_for
 from .forgetting import forget_person, is_under_way
@@ -51,7 +44,7 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
     if account is None or account.status == AccountStatus.DISCONNECTED:
         return settle(step, StepStatus.FAILED, "The vendor account is no longer connected.")
     try:
-        with connector_for(account) as connector:
+        with rejection_shown(account), connector_for(account) as connector:
             if step.status == StepStatus.DOING:
                 # A worker died between the call and its answer.
                 return _look_after_lost_answer(step, connector, person)
@@ -61,8 +54,6 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
     except Transient as error:
         return _later(step, error)
     except ConnectorError as error:
-        if isinstance(error, AuthenticationFailed) and error.status == 401:
-            account_needs_attention(account, error)
         return settle(step, StepStatus.FAILED, f"{error.text} {error.next_step}".strip())
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from django.utils import timezone
 
 from audsync_web.templatetags.formats import format_bytes
+from audsync_web.vendors.asking import ANSWER_WITHIN, rejection_shown
 from audsync_web.vendors.connectors.base import (
     Connector,
     DeliveryContext,
@@ -113,7 +114,7 @@ def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]
         return Row(destination, [_nobody_fits(destination)], totals, held)
     findings = [_identifier(destination, held), *filter_findings(filters, destination.identifier)]
     findings += [_account(destination), *_segment(destination)]
-    with connector_for(destination.vendor_account) as connector:
+    with connector_for(destination.vendor_account, answer_within=ANSWER_WITHIN) as connector:
         context = _context(destination, load, connector)
         findings += _membership(destination, load, totals, connector.part_rules(context))
         findings += _asked(destination, connector, totals)
@@ -200,7 +201,8 @@ def _asked(destination: Destination, connector: Connector, totals: Totals) -> li
     if not destination.remote_id or not destination.vendor_account.is_working:
         return []
     try:
-        return list(connector.preflight(destination.ref(), destination.identifier, totals))
+        with rejection_shown(destination.vendor_account):
+            return list(connector.preflight(destination.ref(), destination.identifier, totals))
     except ConnectorError as error:
         return [Finding("vendor", Level.WARNING, error.text, error.next_step or "Look again in a moment.")]
 

@@ -25,6 +25,7 @@ from audsync_web.jobs.models import cleared_error
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor, Via
 from audsync_web.people.models import Role
+from audsync_web.vendors.asking import asking
 from audsync_web.vendors.connectors.errors import ConnectorError, NotSupported, Permanent, UnknownOutcome
 from audsync_web.vendors.connectors.identifiers import KINDS, UUID
 from audsync_web.vendors.connectors.source import (
@@ -59,7 +60,7 @@ IDENTIFIERS = ("custom_id", "email", "phone", "uuid")
 def source_page(account: VendorAccount, segmentation: str, *, limit: int = 100, offset: int = 0) -> SourcePage:
     """A page of a segmentation as it is now. Asks the vendor; raises the connector's errors."""
     _require_source(account)
-    with connector_for(account) as connector:
+    with asking(account) as connector:
         return cast("SourceConnector", connector).segmentation_page(segmentation, limit=limit, offset=offset)
 
 

@@ -1,4 +1,4 @@
-"""A vendor that is asked while somebody waits before a page."""
+"""A vendor that is asked beside the account's own jobs: mostly while somebody waits before a page."""
 
 from __future__ import annotations
 
@@ -17,11 +17,20 @@ ANSWER_WITHIN = 10.0
 
 @contextmanager
 def asking(account: VendorAccount) -> Iterator[Any]:
-    """The account's connector. A key that the vendor rejects is shown on the account as well."""
+    """The account's connector, for somebody who waits. Credentials that the vendor rejects are shown on the account."""
+    with rejection_shown(account), connector_for(account, answer_within=ANSWER_WITHIN) as connector:
+        yield connector
+
+
+@contextmanager
+def rejection_shown(account: VendorAccount) -> Iterator[None]:
+    """Around calls: credentials that the vendor rejects are shown on the account as well, which needs attention then.
+
+    A right that one call lacks says nothing about the rest of the account's work.
+    """
     try:
-        with connector_for(account, answer_within=ANSWER_WITHIN) as connector:
-            yield connector
+        yield
     except AuthenticationFailed as error:
-        if error.status == 401:
+        if not error.is_of_one_right:
             account_needs_attention(account, error)
         raise

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from .asking import ANSWER_WITHIN
+from .asking import asking
 from .connectors.base import HistoryEntry, SegmentRef
 from .connectors.errors import ConnectorError, NotSupported
 from .models import VendorAccount
-from .runtime import connector_for
 from .selectors import deliveries_by_job
 
 ENTRIES_A_PAGE = 25
@@ -57,7 +56,7 @@ def vendor_history(account: VendorAccount, destination: Any, page: int) -> Histo
 def _ask(account: VendorAccount, destination: Any, page: int) -> HistoryPage:
     segment: SegmentRef | None = destination.ref() if destination else None
     start = (page - 1) * ENTRIES_A_PAGE
-    with connector_for(account, answer_within=ANSWER_WITHIN) as connector:
+    with asking(account) as connector:
         found = list(islice(connector.history(segment), start, start + ENTRIES_A_PAGE + 1))
     entries = found[:ENTRIES_A_PAGE]
     ours = deliveries_by_job(account, [entry.job_id for entry in entries])

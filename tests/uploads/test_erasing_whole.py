@@ -14,6 +14,7 @@ from audsync_web.people.models import AuditEntry
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import Transient
+from audsync_web.vendors.models import AccountStatus
 from segments.models import Segment
 from segments.services import DestinationWish, segment_create
 from tests.api_world import BASE, upload
@@ -196,6 +197,14 @@ def test_exchange_is_asked_by_every_name_that_the_account_has_and_says_what_it_h
     ]
     left = [row for row in found(actor).profiles if row["count"]]
     assert left == []
+
+
+def test_a_key_that_exchange_rejects_at_a_search_is_shown_on_the_account(actor: Actor, box: Sandbox) -> None:
+    account = connect(box, actor, "acoustic")
+    box.context.faults.set("acoustic.key_rejected", "9x")
+    assert [row["error"] != "" for row in found(actor).profiles] == [True]
+    account.refresh_from_db()
+    assert account.status == AccountStatus.NEEDS_ATTENTION
 
 
 def test_an_identity_that_an_erasure_removes_has_its_receipt_at_the_account(actor: Actor, box: Sandbox) -> None:

@@ -93,6 +93,23 @@ def test_a_segmentation_is_browsed_page_by_page(api: Client, synerise: VendorAcc
     assert (seen, pages) == (EVERYBODY, 3)
 
 
+@pytest.mark.parametrize(
+    ("fault", "value", "status"),
+    [
+        ("address_refused", "9", "needs_attention"),
+        ("missing_permissions", "CRM_LIST_FROM_SEGMENTATION_CLIENT_READ", "ok"),
+    ],
+)
+def test_a_key_that_is_rejected_at_a_look_is_shown_on_the_account_and_a_lacking_right_is_not(
+    api: Client, synerise: VendorAccount, box: Sandbox, fault: str, value: str, status: str
+) -> None:
+    box.context.faults.set(f"synerise.{fault}", value)
+    path = f"{BASE}/vendor-accounts/{synerise.pk}/segmentations/{DEMO_SEGMENTATION}/profiles"
+    assert api.get(path).status_code == 502
+    synerise.refresh_from_db()
+    assert synerise.status == status
+
+
 def test_the_pages_of_a_segmentation_are_as_long_as_those_of_any_list(api: Client, synerise: VendorAccount) -> None:
     path = f"{BASE}/vendor-accounts/{synerise.pk}/segmentations/{DEMO_SEGMENTATION}/profiles"
     first = api.get(path, {"limit": "20"}).json()

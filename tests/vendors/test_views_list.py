@@ -185,6 +185,18 @@ def test_a_vendor_that_does_not_answer_is_told_instead_of_its_history(
     assert answer.context["history"].error.text in answer.content.decode()
 
 
+def test_a_key_that_the_vendor_rejects_there_is_shown_on_the_account(
+    account: VendorAccount, actor: Actor, api: Any, logged_in: LoggedIn, marketer: User
+) -> None:
+    delivered(account, actor, api)
+    account.credentials = {**account.credentials, "password": "a changed one"}
+    account.save()
+    answer = logged_in(marketer).get(f"/vendor-accounts/{account.pk}/history")
+    assert answer.context["history"].error is not None
+    account.refresh_from_db()
+    assert (account.status, account.next_step != "") == (AccountStatus.NEEDS_ATTENTION, True)
+
+
 def test_a_destination_of_another_account_is_not_asked_about(
     account: VendorAccount, logged_in: LoggedIn, marketer: User
 ) -> None:

@@ -92,6 +92,11 @@ class AuthenticationFailed(Permanent):
 
     default_code = "credentials_rejected"
 
+    @property
+    def is_of_one_right(self) -> bool:
+        """Whether only a right is missing for this one call: the credentials themselves are accepted."""
+        return self.code == "rights_missing"
+
 
 class RemoteMissing(Permanent):
     """The vendor does not know the segment, job or object that was named, or hides it from us."""

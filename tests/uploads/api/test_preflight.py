@@ -65,6 +65,17 @@ def test_an_inspected_upload_is_counted_exactly(api: Client, segment: dict[str, 
     assert again["destinations"][0]["adds"] == 0
 
 
+def test_a_key_that_is_rejected_is_told_in_its_cell_and_shown_on_the_account(
+    api: Client, segment: dict[str, Any], account: VendorAccount
+) -> None:
+    account.credentials = {**account.credentials, "password": "a changed one"}
+    account.save()
+    row = ask(api, segment, {"kind": "provider_id", "members": 10}).json()["destinations"][0]
+    assert checks(row)["vendor"] == "amber"
+    account.refresh_from_db()
+    assert account.status == AccountStatus.NEEDS_ATTENTION
+
+
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_list_that_changes_nothing_is_not_sent_unless_somebody_doubts_it(
     api: Client, segment: dict[str, Any], is_known: bool
