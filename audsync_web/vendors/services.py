@@ -23,7 +23,7 @@ from audsync_web.people.actors import Actor
 
 from .connectors.base import AccountCheck
 from .connectors.errors import AuthenticationFailed, ConnectorError, InvalidConfiguration, Permanent
-from .connectors.fields import AccountConfig, read_values
+from .connectors.fields import AccountConfig, host_of, read_values
 from .connectors.registry import VENDORS, connector_class
 from .faults import error_fields, judge
 from .models import AccountStatus, VendorAccount
@@ -74,8 +74,12 @@ def url_fault(url: str) -> str | None:
     """Why a base URL is refused, in one line; None when it is fine. Private addresses need the operator's leave."""
     if not url:
         return "is missing"
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket without its other one, or a port that can be none
+        is_address = False
+    if not is_address:
         return "must be an address that starts with https://"
     if parts.username or parts.password or parts.query or parts.fragment:
         return "must hold no user name, password, query or fragment"
@@ -83,7 +87,7 @@ def url_fault(url: str) -> str | None:
         return None
     if parts.scheme != "https":
         return "must use https"
-    return "lies inside a private network, which is refused" if _is_private(parts.hostname) else None
+    return "lies inside a private network, which is refused" if _is_private(parts.hostname or "") else None
 
 
 def _is_private(host: str) -> bool:
@@ -206,16 +210,15 @@ def account_change(
 
 def _require_secrets_for_new_host(account: VendorAccount, checked: CheckedAccount, given: Mapping[str, Any]) -> None:
     """A stored secret goes to the host it was entered for and to no other, whoever may change the address."""
-    if _origin(checked.config.base_url) == _origin(account.base_url):
+    if _place(checked.config.base_url) == _place(account.base_url):
         return
     secret = [field.name for field in account.connector.fields if field.secret]
     if missing := [name for name in secret if account.credentials.get(name) and not given.get(name)]:
         raise InvalidConfiguration(dict.fromkeys(missing, "must be entered again, because the address changes"))
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc.lower()
+def _place(url: str) -> tuple[str, str]:
+    return urlsplit(url).scheme, host_of(url)
 
 
 def _changed_names(account: VendorAccount, checked: CheckedAccount, name: str | None) -> set[str]:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from audsync_web.vendors.connectors.errors import InvalidConfiguration
-from audsync_web.vendors.connectors.fields import AccountConfig, Field, credential, pacing_fields, read_values
+from audsync_web.vendors.connectors.fields import (
+    AccountConfig,
+    Field,
+    credential,
+    host_of,
+    pacing_fields,
+    read_values,
+)
 
 CHOICES = (("red", "Red"), ("blue", "Blue"))
 
@@ -123,3 +130,23 @@ def test_the_host_is_named_with_its_port_and_without_a_user(url: str, host: str)
 def test_every_vendor_takes_the_three_pacing_settings():
     values = read_values(pacing_fields(poll_first=5, poll_max=60, requests_per_second=2), "settings", {})
     assert values == {"pollFirstSeconds": 5, "pollMaxSeconds": 60, "requestsPerSecond": 2}
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://API.vendor.example/v1", "api.vendor.example"),
+        ("https://api.vendor.example:443/v1", "api.vendor.example"),
+        ("http://api.vendor.example:80", "api.vendor.example"),
+        ("https://api.vendor.example:0443", "api.vendor.example"),
+        ("https://api.vendor.example.:443", "api.vendor.example"),
+        ("http://api.vendor.example:443", "api.vendor.example:443"),
+        ("https://api.vendor.example:8443", "api.vendor.example:8443"),
+        ("https://somebody:secret@api.vendor.example:443", "api.vendor.example"),
+        ("https://[2001:DB8::443]:443", "[2001:db8::443]"),
+        ("https://[2001:db8::443]", "[2001:db8::443]"),
+        ("https://api.vendor.example:port", "api.vendor.example:port"),
+    ],
+)
+def test_one_host_is_called_one_thing(address: str, host: str):
+    assert host_of(address) == host

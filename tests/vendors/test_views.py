@@ -14,6 +14,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.registry import VENDORS, connector_class
 from audsync_web.vendors.forms import key_of
 from audsync_web.vendors.models import AccountStatus, VendorAccount
+from audsync_web.vendors.services import account_change
 from segments.services import DestinationWish, segment_create
 from tests.conftest import LoggedIn
 from tests.sandbox_accounts import connect
@@ -203,6 +204,26 @@ def test_a_stored_secret_goes_to_no_other_host(
         assert not elsewhere.context.ledger.entries()
     account.refresh_from_db()
     assert account.base_url == box.base_url("anonymised")
+
+
+def test_the_same_host_with_its_port_written_out_is_no_other_host(account: VendorAccount, actor: Actor) -> None:
+    account.base_url = "https://vendor.example/api"
+    account.save()
+    account_change(actor=actor, account=account, settings={}, check=False)
+    scope = account.quota_scope
+    account_change(actor=actor, account=account, base_url="https://Vendor.example:443/api", check=False)
+    assert (account.base_url, account.quota_scope) == ("https://Vendor.example:443/api", scope)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://[::1", "https://vendor.example:99999", "https://vendor.example:0", "https://vendor.example:x"]
+)
+def test_what_can_be_no_address_is_refused_in_one_line(
+    box: Sandbox, logged_in: LoggedIn, manager: User, address: str
+) -> None:
+    answer = logged_in(manager).post("/vendor-accounts/new", filled_in(box, "anonymised", base_url=address))
+    assert answer.status_code == 422
+    assert "base_url" in answer.context["form"].errors
 
 
 def test_an_account_is_renamed_without_asking_the_vendor(

@@ -75,8 +75,23 @@ class AccountConfig:
 
     @property
     def host(self) -> str:
-        """Host and port of the base URL, for quota scopes; never a name or password that stands in it."""
-        return urlsplit(self.base_url).netloc.lower().rpartition("@")[2]
+        """The vendor's host, for quota scopes; see `host_of`."""
+        return host_of(self.base_url)
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def host_of(url: str) -> str:
+    """Host and port of an address, one spelling for one host: in lower case, without a final dot, without the port that
+    its scheme has anyway. Never a name or password that stands in it."""
+    parts = urlsplit(url)
+    written = parts.netloc.lower().rpartition("@")[2]
+    name, colon, port = written.rpartition(":")
+    if not colon or not (port.isdecimal() or not port):
+        name, port = written, ""
+    default = not port or int(port) == DEFAULT_PORTS.get(parts.scheme)
+    return name.rstrip(".") if default else f"{name.rstrip('.')}:{int(port)}"
 
 
 def fingerprint(secret: str) -> str:

@@ -40,6 +40,14 @@ class AccountPromises(Facts):
         }
         assert len(scopes) == 2
 
+    def test_one_host_has_one_scope_however_its_address_is_written(self):
+        """Else one of two accounts would go on while the vendor has asked the other to wait."""
+        hosts = ("a.example", "A.Example", "a.example:443", "a.example.", "a.example:")
+        scopes = {self.connector_type(self.config(f"https://{host}"), services()).quota_scope for host in hosts}
+        assert len(scopes) == 1
+        other = self.connector_type(self.config("https://a.example:8443"), services()).quota_scope
+        assert other not in scopes
+
     def test_every_request_takes_its_place_in_the_scope(self, box: Sandbox):
         connector = self.connect(box)
         connector.check()
