@@ -19,7 +19,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.base import LEAVE
 
 from .models import Destination, DestinationStatus, Segment, Wanted
-from .services import DestinationWish, SegmentConflict, make_destination, segment_refresh
+from .services import DestinationWish, SegmentConflict, make_destination, segment_refresh, version_of
 
 REPLACED = "replaced"
 
@@ -69,8 +69,7 @@ def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
 
 def _next_version(destination: Destination) -> DestinationWish:
     """What the destination was asked to be, one version on."""
-    before = max(int(destination.options.get("version") or 1), destination.create_attempt)
-    options = {**destination.options, "version": before + 1}
+    options = {**destination.options, "version": version_of(destination) + 1}
     return DestinationWish(destination.vendor_account, destination.identifier, options=options)
 
 

@@ -134,13 +134,18 @@ def make_destination(segment: Segment, wish: DestinationWish, *, wants_membershi
         memory={"link": wish.remote_id} if wish.remote_id else {},
         wants_membership=wants_membership,
         wanted=Wanted.PUBLISHED if segment.activated_at else Wanted.CREATED,
-        # A name that was used and given up is never used again where vendors remember it.
-        create_attempt=1 + segment.destinations.filter(vendor_account=account).count(),
+        create_attempt=1 + max(map(version_of, segment.destinations.filter(vendor_account=account)), default=0),
         lane=account.lane,
         next_action_at=timezone.now(),
     )
     wake("segments.destination", destination.pk)
     return destination
+
+
+def version_of(destination: Destination) -> int:
+    """Which of the segment's names at the account it has, the first being 1: a new one goes beyond all of them, because
+    vendors remember a name that was given up, and it is never used again."""
+    return max(destination.create_attempt, int(destination.options.get("version") or 1))
 
 
 def segment_publish(*, actor: Actor, segment: Segment) -> Segment:
@@ -295,7 +300,7 @@ def destination_retry(*, actor: Actor, destination: Destination) -> Destination:
         lost_create = (destination.intent or {}).get("step") == "create"
         _change(
             destination,
-            create_attempt=destination.create_attempt + int(lost_create),
+            create_attempt=1 + version_of(destination) if lost_create else destination.create_attempt,
             intent=None,
             status=DestinationStatus.PUBLISHING if destination.remote_id else DestinationStatus.CREATING,
             next_action_at=timezone.now(),

@@ -12,7 +12,8 @@ from audsync_web.people.models import AuditEntry, User
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from segments import renewing
-from segments.models import Destination
+from segments.models import Destination, Segment
+from segments.services import DestinationWish, destination_add, destination_release
 from tests.api_world import BASE, make_segment
 from tests.conftest import LoggedIn
 from tests.jobs_helper import run_until_quiet
@@ -65,6 +66,21 @@ def test_a_new_version_takes_the_place_and_the_old_one_is_deleted_when_asked(
 def test_what_takes_the_place_is_not_deleted(api: Client, segment: dict[str, Any]) -> None:
     assert api.delete(path_of(segment, f"replaced/{Destination.objects.get().pk}")).status_code == 404
     assert not AuditEntry.objects.filter(action="destination.delete_replaced").exists()
+
+
+def test_a_name_that_was_deleted_at_the_vendor_is_never_used_again(
+    api: Client, actor: Actor, segment: dict[str, Any], synerise: VendorAccount
+) -> None:
+    """A tag lives on for a while after its deletion: under the same name it would bring its members along."""
+    used = []
+    for options in ({"version": 3}, {}, {"version": 2}):
+        destination_release(actor=actor, destination=Destination.objects.current().get(), choice="delete_tag")
+        run_until_quiet(wait=3)
+        wish = DestinationWish(synerise, options=options)
+        destination_add(actor=actor, segment=Segment.objects.get(), wish=wish)
+        run_until_quiet()
+        used.append(Destination.objects.current().get().remote_id.partition("-v")[2])
+    assert used == ["3", "4", "5"]
 
 
 def test_vendors_that_take_whole_lists_need_no_new_version(api: Client, account: VendorAccount) -> None:
