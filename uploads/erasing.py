@@ -1,5 +1,6 @@
 """Erasing one person: a tracked removal for every destination, the vendors' own erasure, the files, the receipt.
 
+What is decided is stored at once, and the person is kept out from then on; what has to look into files is the job's.
 Nothing that cannot be undone is repeated by itself: a call whose answer was lost is looked into, and where the person
 is still there somebody decides.
 """
@@ -25,9 +26,9 @@ from . import files
 from .derived import begin_delivery, new_upload
 from .engine.ending import write_members
 from .erased import hashes_of
-from .erasing_steps import LOOK_SELDOM_SECONDS, bring_on, forget_files
+from .erasing_steps import LOOK_SELDOM_SECONDS, NOT_THERE, asker, bring_on, forget_files, settle
 from .forgetting import delivery_holds
-from .models import Delivery, Mode, Upload, UploadStatus
+from .models import Delivery, Mode, Snapshot, Upload, UploadStatus
 from .models_erasing import (
     ErasedHash,
     Erasure,
@@ -39,7 +40,7 @@ from .models_erasing import (
     StepWhat,
 )
 from .persons import Person, person_of
-from .searching import values_to_remove
+from .searching import can_be_in, member_row, values_to_remove
 from .services import UploadConflict, upload_folder
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -91,7 +92,7 @@ def erase_begin(*, actor: Actor, search: PersonSearch, wish: EraseWish) -> Erasu
             next_action_at=timezone.now(),
         )
         _keep_out(erasure, person, kinds, {row["kind"] for row in chosen})
-        _plan_steps(actor, erasure, person, search, wish, chosen)
+        _store_decision(erasure, person, search, wish, chosen)
         audit.record(actor, "person.erase", erasure, kinds=kinds, steps=erasure.steps.count())
         wake("uploads.erasure", erasure.pk)
     return erasure
@@ -114,60 +115,37 @@ def _keep_out(erasure: Erasure, person: Person, kinds: Iterable[str], found_as: 
     ErasedHash.objects.bulk_create(known.values())
 
 
-def _plan_steps(
-    actor: Actor,
-    erasure: Erasure,
-    person: Person,
-    search: PersonSearch,
-    wish: EraseWish,
-    chosen: list[dict[str, Any]],
+def _store_decision(
+    erasure: Erasure, person: Person, search: PersonSearch, wish: EraseWish, chosen: list[dict[str, Any]]
 ) -> None:
-    for destination in _to_clear(erasure, search, chosen, person):
-        values = values_to_remove(destination, person)
-        if values:
-            _add_removal(actor, erasure, destination, values)
+    """The steps that can be told without a file: where the person was found, and where one is being planned just now,
+    perhaps without knowing of the erasure yet. The job makes their removals, and adds what else is needed."""
+    found = {row["destination"] for row in chosen if not row["released"]}
+    declined = {row["destination"] for row in search.findings} - {row["destination"] for row in chosen}
+    for destination in _current(erasure, found | (_being_planned(erasure.company_id) - declined)):
+        if destination.pk in found or can_be_in(destination, person):
+            _add_step(erasure, destination)
     for row in search.profiles:
         wanted = wish.identities if row["what"] == StepWhat.IDENTITY else wish.profiles
         if wanted and (row["count"] or row["error"]):
             ErasureStep.objects.create(
                 erasure=erasure, what=row["what"], vendor_account_id=row["account"], name=row["name"]
             )
-    ErasureStep.objects.create(erasure=erasure, what=StepWhat.FILES)
 
 
-def _to_clear(
-    erasure: Erasure, search: PersonSearch, chosen: list[dict[str, Any]], person: Person
-) -> list[Destination]:
-    """Where the person was found, and where something under way may bring them; not where somebody decided against."""
-    found = {row["destination"] for row in chosen if not row["released"]}
-    declined = {row["destination"] for row in search.findings} - {row["destination"] for row in chosen}
-    found |= _brought_to(erasure.company_id, person) - declined
-    rows = Destination.objects.current().filter(pk__in=found, segment__company_id=erasure.company_id)
+def _current(erasure: Erasure, keys: Collection[int]) -> list[Destination]:
+    rows = Destination.objects.current().filter(pk__in=keys, segment__company_id=erasure.company_id)
     return list(rows.select_related("segment", "vendor_account").order_by("pk"))
 
 
-def _brought_to(company_id: int, person: Person) -> set[int]:
-    """Destinations that an open delivery may bring the person to: one that holds them, or that is being planned now.
-    Those that are planned later hold the person back."""
-    rows = Delivery.objects.open().filter(company_id=company_id).select_related("upload", "destination")
-    return {
-        row.destination_id
-        for row in rows
-        if (row.planned_at is None and row.upload.status == UploadStatus.DELIVERING)
-        or (row.planned_at is not None and delivery_holds(row, person))
-    }
-
-
-def _add_removal(actor: Actor, erasure: Erasure, destination: Destination, values: list[str]) -> None:
-    step = ErasureStep(
+def _add_step(erasure: Erasure, destination: Destination) -> None:
+    ErasureStep.objects.create(
         erasure=erasure,
         what=StepWhat.REMOVAL,
         destination=destination,
         vendor_account=destination.vendor_account,
-        upload=_removal(actor, erasure, destination, values),
         at=timezone.now(),
     )
-    step.save()
 
 
 def _removal(actor: Actor, erasure: Erasure, destination: Destination, values: list[str]) -> Upload:
@@ -191,13 +169,69 @@ def _removal(actor: Actor, erasure: Erasure, destination: Destination, values: l
 # --- the job ---------------------------------------------------------------------------------------------------------
 
 
+def _plan(erasure: Erasure, person: Person) -> None:
+    """Add what the decision could not name: destinations that the person came to after the search, or may be brought to
+    by something under way; and the files. The files' step comes last: where there is one, this has been done."""
+    if erasure.steps.filter(what=StepWhat.FILES).exists():
+        return
+    decided = set(erasure.steps.filter(what=StepWhat.REMOVAL).values_list("destination_id", flat=True))
+    # What was found and is no step was declined.
+    shown = {row["destination"] for row in erasure.search.findings} if erasure.search else set()
+    later = _being_planned(erasure.company_id) | _brought_to(erasure.company_id, person) | _came_to(erasure, person)
+    missing = [row for row in _current(erasure, later - shown - decided) if can_be_in(row, person)]
+    with transaction.atomic():
+        for destination in missing:
+            _add_step(erasure, destination)
+        ErasureStep.objects.create(erasure=erasure, what=StepWhat.FILES)
+
+
+def _being_planned(company_id: int) -> set[int]:
+    """Destinations of deliveries that are being planned now. Those that are planned later hold the person back."""
+    rows = Delivery.objects.open().filter(planned_at=None, upload__status=UploadStatus.DELIVERING)
+    return set(rows.filter(company_id=company_id).values_list("destination_id", flat=True))
+
+
+def _brought_to(company_id: int, person: Person) -> set[int]:
+    """Destinations of open deliveries whose changes hold the person."""
+    rows = Delivery.objects.open().filter(company_id=company_id, planned_at__isnull=False)
+    return {row.destination_id for row in rows.select_related("destination") if delivery_holds(row, person)}
+
+
+def _came_to(erasure: Erasure, person: Person) -> set[int]:
+    """Destinations where the person is by a membership that was acknowledged after the search had begun."""
+    since = erasure.search.created_at if erasure.search else erasure.created_at
+    rows = Snapshot.objects.filter(
+        destination__segment__company_id=erasure.company_id, superseded_at__isnull=True, created_at__gte=since
+    )
+    destinations = [row.destination for row in rows.select_related("destination__vendor_account")]
+    return {destination.pk for destination in destinations if member_row(destination, person) is not None}
+
+
+def _make_removals(lease: Lease, erasure: Erasure, person: Person) -> None:
+    """The uploads of the removals that have none yet. Where nothing can name the person there is nothing to remove."""
+    rows = erasure.steps.filter(what=StepWhat.REMOVAL, status=StepStatus.WAITING, upload=None)
+    for step in rows.select_related("destination__segment", "destination__vendor_account"):
+        if (destination := step.destination) is None:
+            continue
+        values = values_to_remove(destination, person)
+        lease.check()
+        if not values:
+            settle(step, StepStatus.DONE, NOT_THERE, 0)
+            continue
+        with transaction.atomic():
+            upload = _removal(asker(erasure), erasure, destination, values)
+            ErasureStep.objects.filter(pk=step.pk).update(upload=upload)
+
+
 def advance(lease: Lease) -> None:
     """One slice of an erasure: bring every step on; the files go when all removals have ended."""
-    erasure = Erasure.objects.get(pk=lease.pk)
+    erasure = Erasure.objects.select_related("company", "asked_by", "search").get(pk=lease.pk)
     if erasure.person is None or erasure.status == ErasureStatus.COMPLETED:
         lease.update(next_action_at=None)
         return
     person = person_of(erasure.person)
+    _plan(erasure, person)
+    _make_removals(lease, erasure, person)
     steps = list(erasure.steps.select_related("vendor_account", "upload", "erasure__company", "erasure__asked_by"))
     acts = [step for step in steps if step.what != StepWhat.FILES]
     waits = [bring_on(lease, step, person) for step in acts if step.status in {StepStatus.WAITING, StepStatus.DOING}]
@@ -240,9 +274,8 @@ def erase_retry(*, actor: Actor, erasure: Erasure) -> Erasure:
         row: Erasure = Erasure.objects.select_for_update().get(pk=erasure.pk)
         if row.status != ErasureStatus.NEEDS_ATTENTION or row.person is None:
             raise UploadConflict("Nothing of this erasure has failed.")
-        person = person_of(row.person)
-        for step in row.steps.filter(status=StepStatus.FAILED).select_related("destination__segment"):
-            _again(actor, row, step, person)
+        for step in row.steps.filter(status=StepStatus.FAILED):
+            _again(step)
         row.status, row.error_text, row.next_action_at = ErasureStatus.RUNNING, "", timezone.now()
         row.save(update_fields=["status", "error_text", "next_action_at"])
         audit.record(actor, "person.erase_retry", row)
@@ -250,10 +283,10 @@ def erase_retry(*, actor: Actor, erasure: Erasure) -> Erasure:
     return row
 
 
-def _again(actor: Actor, erasure: Erasure, step: ErasureStep, person: Person) -> None:
+def _again(step: ErasureStep) -> None:
     fields: dict[str, Any] = {"status": StepStatus.WAITING, "text": "", "at": timezone.now()}
-    if step.what == StepWhat.REMOVAL and step.destination is not None:
-        fields["upload"] = _removal(actor, erasure, step.destination, values_to_remove(step.destination, person))
+    if step.what == StepWhat.REMOVAL:
+        fields["upload"] = None  # the job makes another
     ErasureStep.objects.filter(pk=step.pk).update(**fields)
 
 

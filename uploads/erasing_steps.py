@@ -34,6 +34,7 @@ LOOK_SELDOM_SECONDS = 10.0
 TRY_AGAIN_SECONDS = 30.0
 GIVE_UP_AFTER = timedelta(hours=72)
 MOST_NAMED = 3
+NOT_THERE = "Was not there any more."
 
 
 def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
@@ -81,7 +82,7 @@ def _follow_removal(step: ErasureStep) -> float:
         _tell(step, text)
         return seconds
     if delivery.status == DeliveryStatus.COMPLETED:
-        text = "Removed." if delivery.removes else "Was not there any more."
+        text = "Removed." if delivery.removes else NOT_THERE
         return settle(step, StepStatus.DONE, text, delivery.removes)
     reason = delivery.error_text or delivery.details
     return settle(step, StepStatus.FAILED, f"{delivery.get_status_display()}. {reason}".strip())
@@ -191,7 +192,7 @@ def _carried_out(lease: Lease, step: ErasureStep, removal: Removal) -> Receipt:
 
     bracketed = Removal(removal.action, removal.name, removal.value, removal.count, send)
     try:
-        return carry_out(actor=_asker(step.erasure), account=step.vendor_account, removal=bracketed)
+        return carry_out(actor=asker(step.erasure), account=step.vendor_account, removal=bracketed)
     except NotYet:
         ErasureStep.objects.filter(pk=step.pk).update(status=StepStatus.WAITING)
         raise
@@ -202,8 +203,8 @@ def _carried_out(lease: Lease, step: ErasureStep, removal: Removal) -> Receipt:
         raise
 
 
-def _asker(erasure: Erasure) -> Actor:
-    """Whoever asked for the erasure, for the audit trail."""
+def asker(erasure: Erasure) -> Actor:
+    """Whoever asked for the erasure, for the history and the audit trail."""
     actor = system_actor(erasure.company)
     if erasure.asked_by is None:
         return actor

@@ -24,7 +24,7 @@ from .asking import ask_vendors
 from .engine.finding import members_matching
 from .engine.snapshot import Row, SnapshotReader
 from .erased import PHONE
-from .membership import EPOCH, day_of, phone_region
+from .membership import EPOCH, current_snapshot, day_of, phone_region
 from .models import Snapshot, Upload
 from .models_erasing import PersonSearch, SearchStatus
 from .persons import Person, fault_of, person_of
@@ -94,15 +94,21 @@ def _save(lease: Lease, search: PersonSearch) -> None:
 
 
 def _look_into(search: PersonSearch, destination: Destination, person: Person) -> None:
-    values = person.values_in(destination.identifier)
-    snapshot = Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
-    row = _find(snapshot, values) if snapshot is not None else None
-    if row is None and snapshot is not None and (spelt := spellings_in(snapshot, destination, person)):
-        row = _find(snapshot, spelt)
+    row = member_row(destination, person)
+    may_be_there = bool(person.values_in(destination.identifier))
     if row is not None:
         search.findings.append(_where(destination) | _since(row))
-    elif values and not destination.membership_known and destination.status != DestinationStatus.RELEASED:
+    elif may_be_there and not destination.membership_known and destination.status != DestinationStatus.RELEASED:
         search.unknown.append(_where(destination))
+
+
+def member_row(destination: Destination, person: Person) -> Row | None:
+    """The person among the members that a destination's vendor has acknowledged, or perhaps has; None for nobody."""
+    snapshot = current_snapshot(destination)
+    if snapshot is None:
+        return None
+    row = _find(snapshot, person.values_in(destination.identifier))
+    return row or _find(snapshot, spellings_in(snapshot, destination, person))
 
 
 def spellings_in(snapshot: Snapshot, destination: Destination, person: Person) -> list[str]:
@@ -123,11 +129,18 @@ def values_to_remove(destination: Destination, person: Person) -> list[str]:
         rule = KINDS[destination.identifier].rule if destination.identifier in KINDS else PLAIN
         # Nobody is there under a value that the kind cannot have.
         return [value for value in person.values_in(destination.identifier) if rule.accepts(value)]
-    snapshot = Snapshot.objects.filter(destination=destination, superseded_at__isnull=True).first()
+    snapshot = current_snapshot(destination)
     written = spellings_in(snapshot, destination, person) if snapshot is not None else []
     known = destination.membership_known or PHONE not in person.kinds
     usual = person.values_in(PHONE) if known else person.forms_at_vendor(PHONE)
     return sorted({*usual, *written})
+
+
+def can_be_in(destination: Destination, person: Person) -> bool:
+    """Whether anything could name the person at a destination; told by the kinds alone, without a file."""
+    if destination.identifier == PHONE:
+        return PHONE in person.kinds
+    return bool(values_to_remove(destination, person))
 
 
 def _find(snapshot: Snapshot, values: list[str]) -> Row | None:

@@ -22,10 +22,10 @@ from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads.kit import settled
 from tests.uploads.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment
-from uploads import partials
-from uploads.erasing import EraseWish, erase_begin
+from uploads import files, partials
+from uploads.erasing import EraseWish, erase_begin, erase_retry
 from uploads.models import Upload
-from uploads.models_erasing import Erasure
+from uploads.models_erasing import Erasure, ErasureStep
 from uploads.models_partials import PartialUpload
 from uploads.services import upload_cancel
 
@@ -115,6 +115,45 @@ def test_where_a_file_is_under_way_the_person_is_removed_as_well(
     erasure = followed(erase_begin(actor=actor, search=search, wish=wish))
     assert erasure.steps.filter(what="removal").count() == 2
     assert HASH not in at_mediarithmics(box, second)
+
+
+def test_where_the_person_came_after_the_search_they_are_removed_as_well(
+    api: Client, segment: Segment, actor: Actor, box: Sandbox
+) -> None:
+    account = connect(box, actor, "mediarithmics", name="second mart", identifier="email_sha256")
+    second = segment_create(actor=actor, name="Second", destinations=[DestinationWish(account)])
+    run_until_quiet(kinds=("segments.destination",))
+    search = found(actor)
+    assert search.findings == []
+    deliver(api, second, PERSON, *OTHERS)
+    assert HASH in at_mediarithmics(box, second)
+    erasure = followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON)))
+    assert steps(erasure)["removal"] == ("done", "Removed.")
+    assert HASH not in at_mediarithmics(box, second)
+
+
+def test_deciding_on_an_erasure_looks_into_no_file(
+    api: Client, segment: Segment, actor: Actor, staged: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and wherever they lie: a request is answered at once, and the job looks into them."""
+    deliver(api, segment, PERSON, *OTHERS)
+    search = found(actor)
+    opened: list[str] = []
+    real = files.local_file
+
+    def watched(name: str) -> Any:
+        opened.append(name)
+        return real(name)
+
+    monkeypatch.setattr(files, "local_file", watched)
+    erasure = erase_begin(actor=actor, search=search, wish=EraseWish(PERSON))
+    assert (opened, list(erasure.steps.values_list("what", flat=True))) == ([], ["removal"])
+    ErasureStep.objects.update(status="failed")
+    Erasure.objects.update(status="needs attention")
+    erase_retry(actor=actor, erasure=erasure)
+    assert opened == []
+    assert followed(erasure).status == "completed"
+    assert opened
 
 
 @pytest.fixture
