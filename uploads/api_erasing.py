@@ -58,6 +58,9 @@ class FindingSerializer(PlaceSerializer):
     since = serializers.DateTimeField(allow_null=True)
     endsOn = serializers.DateField(allow_null=True)  # noqa: N815
     removedDestination = serializers.BooleanField()  # noqa: N815
+    leftAtVendor = serializers.BooleanField(  # noqa: N815
+        help_text="No longer a destination, but left at the vendor as it was: whoever is in it is taken out there."
+    )
 
 
 class ProfileAnswerSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@ what has arrived of files that were never finished."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,9 @@ from django.utils import timezone
 from segments.models import DestinationStatus
 
 from . import files
-from .engine.finding import changes_hold, members_hold, members_matching, text_holds
+from .engine.finding import changes_hold, members_hold, members_matching, members_without, text_holds
 from .erased import PHONE
-from .membership import phone_region
+from .membership import ends_of, phone_region
 from .models import Delivery, Snapshot, Upload
 from .models_partials import PartialUpload
 from .models_sources import SourcePull
@@ -65,7 +66,7 @@ def forget_person(company_id: int, person: Person, *, keep_upload_ids: Collectio
         region = phone_region(snapshot.destination.vendor_account.settings, kind)
         held = (snapshot.file, snapshot.uncertain_file)
         if any(_in_members(name, person, kind, region) for name in held):
-            _forget_snapshot(snapshot, done)
+            _forget_snapshot(snapshot, person, region, done)
     return done
 
 
@@ -163,18 +164,52 @@ def _drop_delivery_files(delivery: Delivery, done: Forgotten) -> None:
 
 
 def _old_snapshots(company_id: int) -> Iterator[Snapshot]:
-    """Memberships that are no destination's present one any more."""
+    """Memberships that are no destination's present one any more, and those of removed destinations."""
     old = Q(superseded_at__isnull=False) | Q(destination__status=DestinationStatus.RELEASED)
     rows = Snapshot.objects.filter(old, destination__segment__company_id=company_id).exclude(file="")
     found: Iterator[Snapshot] = rows.select_related("destination__vendor_account").iterator(AT_ONCE)
     return found
 
 
-def _forget_snapshot(snapshot: Snapshot, done: Forgotten) -> None:
+def _forget_snapshot(snapshot: Snapshot, person: Person, region: str, done: Forgotten) -> None:
     in_use = Q(base_snapshot=snapshot) | Q(source_snapshot=snapshot)
     if Delivery.objects.open().filter(in_use).exists():
         done.pending = True
-        return
-    done.drop(snapshot.file)
-    done.drop(snapshot.uncertain_file)
-    snapshot.delete()
+    elif snapshot.superseded_at is None:
+        _leave_out(snapshot, person, region, done)
+    else:
+        done.drop(snapshot.file)
+        done.drop(snapshot.uncertain_file)
+        snapshot.delete()
+
+
+def _leave_out(snapshot: Snapshot, person: Person, region: str, done: Forgotten) -> None:
+    """Write the present membership of a removed destination anew. The vendor may still hold the others, and has to be
+    told of them again with each member of another segment (`Connector.asks_for_neighbours`)."""
+    before = (snapshot.file, snapshot.uncertain_file)
+    snapshot.file, snapshot.members = _rewritten(snapshot, snapshot.file, person, region)
+    snapshot.uncertain_file, snapshot.uncertain = _rewritten(snapshot, snapshot.uncertain_file, person, region)
+    if snapshot.file:
+        with files.local_file(snapshot.file) as path:
+            snapshot.ends = ends_of(path)
+    snapshot.save(update_fields=["file", "members", "uncertain_file", "uncertain", "ends"])
+    for name in before:
+        if name not in (snapshot.file, snapshot.uncertain_file):
+            done.drop(name)
+
+
+def _rewritten(snapshot: Snapshot, name: str, person: Person, region: str) -> tuple[str, int]:
+    """A file without the person: its name and how many are left in it; no name for nobody."""
+    if not files.exists(name):
+        return "", 0
+    kind = snapshot.destination.identifier
+    test = person.number_test(region) if kind == PHONE else None
+    new = f"{name}-{uuid.uuid4().hex[:8]}"
+    with files.local_file(name) as path:
+        spelt = members_matching(path, test) if test is not None else []
+        with files.new_file(new) as out:
+            left = members_without(path, {*person.values_in(kind), *spelt}, out)
+    if left:
+        return new, left
+    files.delete(new)
+    return "", 0

@@ -43,6 +43,7 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
         "since": row["since"],
         "endsOn": row["endsOn"],
         "removedDestination": row["released"],
+        "leftAtVendor": row.get("left", False),
     }
 
 

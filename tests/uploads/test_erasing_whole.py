@@ -10,21 +10,22 @@ from django.test import Client
 from django.utils import timezone
 
 from audsync_web.people.actors import Actor
-from audsync_web.people.models import AuditEntry
+from audsync_web.people.models import AuditEntry, User
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import Transient
 from audsync_web.vendors.models import AccountStatus
 from segments.models import Segment
-from segments.services import DestinationWish, segment_create
+from segments.services import DestinationWish, destination_release, segment_create
 from tests.api_world import BASE, upload
+from tests.conftest import LoggedIn
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads.kit import settled
 from tests.uploads.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment
 from uploads import files, partials
 from uploads.erasing import EraseWish, erase_begin, erase_retry
-from uploads.models import Upload
+from uploads.models import Snapshot, Upload
 from uploads.models_erasing import Erasure, ErasureStep
 from uploads.models_partials import PartialUpload
 from uploads.services import upload_cancel
@@ -130,6 +131,32 @@ def test_where_the_person_came_after_the_search_they_are_removed_as_well(
     erasure = followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON)))
     assert steps(erasure)["removal"] == ("done", "Removed.")
     assert HASH not in at_mediarithmics(box, second)
+
+
+def test_a_segment_that_was_left_at_the_vendor_keeps_its_other_members(
+    api: Client, actor: Actor, box: Sandbox, manager: User, logged_in: LoggedIn
+) -> None:
+    """Synerise is told of all tags of a member, those of segments that were left there as well."""
+    account = connect(box, actor, "synerise", identifier="email", graceMinutes=0, sampleSize=0)
+    box.context.faults.set("synerise.apply_seconds", "0")
+    left, other = (
+        segment_create(actor=actor, name=name, destinations=[DestinationWish(account)]) for name in ("Left", "Other")
+    )
+    run_until_quiet()
+    deliver(api, left, PERSON, *OTHERS)
+    destination = left.destinations.get()
+    destination_release(actor=actor, destination=destination)
+    run_until_quiet()
+    search = found(actor)
+    page = logged_in(manager).get(f"/erase/searches/{search.pk}")
+    assert ([row["left"] for row in search.findings], b"left at the vendor" in page.content) == ([True], True)
+    assert followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON))).status == "completed"
+    assert found(actor).findings == []
+    deliver(api, other, *OTHERS)
+    shown = {"segment": destination.remote_id, "field": "email"}
+    assert set(OTHERS) <= set(box.vendors["synerise"].control("members", shown))
+    row = Snapshot.objects.get(destination=destination, superseded_at=None)
+    assert (row.members, sum(row.ends["days"].values()) + row.ends["never"]) == (2, 2)
 
 
 def test_deciding_on_an_erasure_looks_into_no_file(

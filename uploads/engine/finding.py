@@ -1,4 +1,5 @@
-"""Whether files hold one of a few identifiers: members, snapshots and change files by look-up, text by reading on."""
+"""Whether files hold one of a few identifiers: members, snapshots and change files by look-up, text by reading on; and
+a membership without them."""
 
 from __future__ import annotations
 
@@ -38,6 +39,21 @@ def members_matching(path: Path, test: Callable[[Lines], npt.NDArray[np.bool_]])
             if (mask := test(rows.lines)).any()
             for value in ln.identifiers(ln.chosen(rows.lines, mask))
         ]
+
+
+def members_without(path: Path, identifiers: Collection[str], out: Path) -> int:
+    """Write a members or snapshot file once more without a few identifiers; how many members are left."""
+    gone = [value.encode() + b"\n" for value in identifiers]
+    with sn.SnapshotReader(path) as reader, sn.SnapshotWriter(out, reader.uploads) as writer:
+        for rows in reader.blocks():
+            kept = np.ones(len(rows), np.bool_)
+            for line in gone:
+                place = ln.count_up_to(rows.lines, line) - 1
+                if place >= 0 and ln.line_at(rows.lines, place) == line:
+                    kept[place] = False
+            if kept.any():
+                writer.write(rows.keep(kept))
+        return writer.rows
 
 
 def changes_hold(path: Path, identifiers: Collection[str]) -> bool:
