@@ -167,7 +167,7 @@ def _erase_profile(lease: Lease, step: ErasureStep, connector: Any, person: Pers
         return settle(step, StepStatus.DONE, "No such profile.", 0)
     custom_id = profile.identifiers.get("custom_id")
     if not custom_id:
-        return settle(step, StepStatus.FAILED, "The profile has no custom id; erase it in Synerise by hand.")
+        return settle(step, StepStatus.FAILED, f"The profile has no custom id; erase it in {connector.label} by hand.")
     removal = Removal(
         ERASE_PROFILE,
         "custom_id",

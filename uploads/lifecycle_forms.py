@@ -9,6 +9,7 @@ from django import forms
 
 from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.registry import connector_class
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
 
@@ -111,9 +112,9 @@ class EraseForm(forms.Form):
     destinations = forms.TypedMultipleChoiceField(
         label="Remove from", coerce=int, required=False, widget=forms.CheckboxSelectMultiple
     )
-    identities = forms.BooleanField(label="Remove the identity at Acoustic Exchange", required=False, initial=True)
+    identities = forms.BooleanField(label="Remove the identity at {}", required=False, initial=True)
     profiles = forms.BooleanField(
-        label="Erase the profile at Synerise, with its whole history there", required=False, initial=False
+        label="Erase the profile at {}, with its whole history there", required=False, initial=False
     )
     confirm = forms.CharField(
         label="Type the identifier to confirm",
@@ -131,7 +132,10 @@ class EraseForm(forms.Form):
             rows = [row for row in search.profiles if row["what"] == what and (row["count"] or row["error"])]
             if not rows:
                 del self.fields[name]
-            elif what == "identity":
+                continue
+            vendors = dict.fromkeys(connector_class(row["vendor"]).short_label for row in rows)
+            self.fields[name].label = str(self.fields[name].label).format(" and ".join(vendors))
+            if what == "identity":
                 self.fields[name].help_text = _reach(rows)
         if not choices:
             del self.fields["destinations"]

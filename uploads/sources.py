@@ -278,7 +278,7 @@ def _finish(lease: Lease, pull: SourcePull) -> None:
             wish=UploadWish(
                 mode=Mode(pull.mode),
                 hold=pull.hold,
-                file_name=f"Synerise segmentation {pull.segmentation[:8]}",
+                file_name=f"{pull.vendor_account.connector.short_label} segmentation {pull.segmentation[:8]}",
                 origin={"source": {"pull": str(pull.pk), "account": pull.vendor_account_id}},
             ),
         )

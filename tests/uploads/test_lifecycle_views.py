@@ -133,6 +133,21 @@ def test_a_search_never_shows_whom_it_is_for(manager: User, rows: dict[str, Any]
     assert "anna" not in begun.headers["Location"]
 
 
+def test_what_is_erased_at_a_vendor_itself_names_that_vendor(
+    manager: User, rows: dict[str, Any], logged_in: Any
+) -> None:
+    found = {"account": rows["account"].pk, "accountName": "One", "name": "email", "count": 1, "error": "", "note": ""}
+    asked = [
+        found | {"vendor": "acoustic", "what": "identity"},
+        found | {"vendor": "synerise", "what": "profile"},
+        found | {"vendor": "synerise", "what": "profile", "name": "phone"},
+    ]
+    PersonSearch.objects.update(profiles=asked)
+    page = logged_in(manager).get(reverse("person_search", args=[rows["search"].pk])).content.decode()
+    assert "Remove the identity at Acoustic Exchange" in page
+    assert "Erase the profile at Synerise, with its whole history there" in page
+
+
 def test_a_wrong_confirmation_is_told_and_does_nothing(manager: User, rows: dict[str, Any], logged_in: Any) -> None:
     url = reverse("person_erase", args=[rows["search"].pk])
     answer = logged_in(manager).post(url, {"confirm": "somebody else"})
