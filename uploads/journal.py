@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -17,12 +17,14 @@ CHECK_EVERY = 2.0
 
 
 class PartJournal:
-    """Journal of one part. Writes only while the delivery's lease is ours."""
+    """Journal of one part. Writes only while the delivery's lease is ours. `meanwhile` is what can be done in the time
+    that the vendor takes to answer."""
 
-    def __init__(self, lease: Lease, delivery: Delivery, part: Part) -> None:
+    def __init__(self, lease: Lease, delivery: Delivery, part: Part, meanwhile: Callable[[], None]) -> None:
         self._lease = lease
         self._delivery = delivery
         self._part = part
+        self._meanwhile = meanwhile
         self._next_check = time.monotonic() + CHECK_EVERY
 
     def intend(self, step: str, **detail: Any) -> None:
@@ -48,3 +50,7 @@ class PartJournal:
         self._next_check = now + CHECK_EVERY
         if Delivery.objects.filter(pk=self._delivery.pk, cancel_requested_at__isnull=False).exists():
             raise CancelRequested
+
+    def waiting(self) -> None:
+        """Called once all bytes are out: get ready what comes next."""
+        self._meanwhile()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .payload import Payload
 from .reports import refused_name, vendor_report_name
 from .run import Run
 from .sums import SentSums, part_sums
-from .writing import write_part
+from .writing import change_part
 
 _ENDINGS = {
     RemoteStatus.SUCCEEDED: PartStatus.ACKNOWLEDGED,
@@ -33,11 +33,14 @@ _ENDINGS = {
 REFUSED_ROWS = "refusedRows"
 
 
-def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
+def store_state(
+    run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None, then: Callable[[], None] | None = None
+) -> None:
     """Write a vendor's answer to the part, and the delivery's sums that follow from it.
 
     With `wire`, the answer to a send, the delivery's sums grow by the part, at once or with those of its row: with
-    hundreds of parts that end at once, adding all of them up after each would take longer than sending them.
+    hundreds of parts that end at once, adding all of them up after each would take longer than sending them. `then`
+    writes what follows in the same transaction, where the part has ended.
     """
     again = state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED
     # Files first: once the part has ended nothing comes back to it, and no transaction waits for storage.
@@ -55,6 +58,8 @@ def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | Non
             _add_sent(run, part, wire, told)
         elif not again:
             run.lease.update(**part_sums(run.delivery), **told)
+        if then is not None and part.status in PART_ENDED:
+            then()
 
 
 def _write_answer(run: Run, part: Part, state: RemoteState) -> None:
@@ -72,9 +77,7 @@ def _write_answer(run: Run, part: Part, state: RemoteState) -> None:
         fields |= {"status": _ending(state), "ended_at": now, "next_poll_at": None, **_answers(run, part, state)}
     else:
         fields |= {"status": PartStatus.SUBMITTED, "next_poll_at": now + timedelta(seconds=_next_poll(run, part))}
-    for name, value in fields.items():
-        setattr(part, name, value)
-    write_part(run.lease, part, list(fields))
+    change_part(run.lease, part, **fields)
 
 
 def _add_sent(run: Run, part: Part, wire: Payload, told: dict[str, Any]) -> None:

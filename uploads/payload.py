@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ from .engine.parts import PartRange, PartRenderer, write_list, write_part
 from .membership import snapshot_path
 from .models import Delivery, Part
 from .planning import context_of, delivery_folder
+
+logger = logging.getLogger(__name__)
 
 # Smaller parts are made in memory; larger ones lie on disk until the vendor has taken them.
 IN_MEMORY_BYTES = 4_000_000
@@ -88,6 +91,7 @@ class PartMaker:
         self._form = connector.line_format(context)
         self._rules = connector.part_rules(context)
         self._renderer: PartRenderer | None = None
+        self._ahead: tuple[int, Payload] | None = None
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
@@ -98,9 +102,26 @@ class PartMaker:
 
     def make(self, part: Part) -> Payload:
         """A part's bytes, in memory or on disk. A whole list over the account's limit is refused with the numbers."""
-        if not self._rules.whole_list and not self._form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES:
+        if self._fits_memory(part):
             return self._in_memory(part)
         return _on_disk(self._delivery, part, self._form, self._rules, self._label)
+
+    def make_ahead(self, part: Part | None) -> None:
+        """Make a small part before its turn, while there is time. A fault is told when its turn comes, by `make`."""
+        if part is None or not self._fits_memory(part):
+            return
+        try:
+            self._ahead = (part.pk, self._in_memory(part))
+        except Exception as error:
+            logger.info("part %s could not be made ahead of its turn: %s", part.pk, type(error).__name__)
+
+    def made_ahead(self, part: Part) -> Payload | None:
+        """The part, where it was made ahead."""
+        ahead, self._ahead = self._ahead, None
+        return ahead[1] if ahead is not None and ahead[0] == part.pk else None
+
+    def _fits_memory(self, part: Part) -> bool:
+        return not self._rules.whole_list and not self._form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES
 
     def _in_memory(self, part: Part) -> Payload:
         if self._renderer is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError
@@ -28,11 +29,11 @@ from .payload import PartMaker, Payload, drop_payload, make_payload
 from .run import Run, part_holder, row_holder
 from .splitting import split_part
 from .sums import SentSums, sums_again
-from .writing import write_part
+from .writing import change_part, write_part
 
 # Parts that end with the answer to their send follow each other for so long before anything else is looked at.
-ROW_SECONDS = 0.5
-PARTS_IN_A_ROW = 50
+ROW_SECONDS = 1.0
+PARTS_IN_A_ROW = 200
 # Where a vendor cannot tell what became of a part it is asked again so seldom.
 UNCLEAR_LOOK = timedelta(minutes=15)
 
@@ -76,15 +77,21 @@ def send_next_parts(run: Run) -> bool:
 
 
 def _send_row(run: Run, parts: deque[Part]) -> None:
-    """Send the first part, and on while each one ends with its answer."""
+    """Send the first part, and on while each one ends with its answer.
+
+    The next is made while the vendor works on this one, and its intent is stored together with this one's outcome: a
+    vendor may answer faster than two transactions take.
+    """
     until = time.monotonic() + ROW_SECONDS
     with PartMaker(run.delivery, run.destination, run.connector) as maker:
-        while parts:
+        # Made whole before the vendor hears of it: an upload address may live for minutes only.
+        payload = maker.make(parts[0])
+        _begin(run, parts[0], payload, maker.written_at)
+        begun: Payload | None = payload
+        while begun is not None:
             part = parts.popleft()
-            # Made whole before the vendor hears of it: an upload address may live for minutes only.
-            _send(run, part, maker.make(part), maker.written_at)
-            if part.status not in PART_ENDED or not run.goes_on or time.monotonic() > until:
-                return
+            following = parts[0] if parts and time.monotonic() < until else None
+            begun = _send(run, maker, part, begun, following)
 
 
 @contextmanager
@@ -126,20 +133,33 @@ def _is_unsettled(part: Part) -> bool:
     return part.status == PartStatus.SUBMITTED or part.intent is not None
 
 
-def _send(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
+def _begin(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
+    """Store that a part is about to be sent."""
     now = timezone.now()
-    # Kept as the moment of the send, so that the same bytes can be made again while its outcome is not known.
-    part.status, part.sent_at, part.quota_scope = PartStatus.SENDING, written_at, run.connector.quota_scope
-    part.lines, part.wire_bytes, part.md5 = payload.lines, payload.bytes, payload.md5
-    part.intent = {"step": "send", "at": now.isoformat(), "detail": {}}
-    write_part(run.lease, part, ["status", "sent_at", "quota_scope", "lines", "wire_bytes", "md5", "intent"])
+    change_part(
+        run.lease,
+        part,
+        status=PartStatus.SENDING,
+        # Kept as the moment of the send, so that the same bytes can be made again while its outcome is not known.
+        sent_at=written_at,
+        quota_scope=run.connector.quota_scope,
+        lines=payload.lines,
+        wire_bytes=payload.bytes,
+        md5=payload.md5,
+        intent={"step": "send", "at": now.isoformat(), "detail": {}},
+    )
     delivery = run.delivery
     if delivery.status != DeliveryStatus.SENDING or delivery.first_sent_at is None or delivery.details:
         fields = {"status": DeliveryStatus.SENDING, "first_sent_at": delivery.first_sent_at or now, "details": ""}
         run.lease.update(**fields)
         for name, value in fields.items():
             setattr(run.delivery, name, value)
-    journal = PartJournal(run.lease, run.delivery, part)
+
+
+def _send(run: Run, maker: PartMaker, part: Part, payload: Payload, following: Part | None) -> Payload | None:
+    """Send a part whose intent is stored. Where its answer was its end `following` is begun; the bytes of that."""
+    meanwhile = partial(maker.make_ahead, following)
+    journal = PartJournal(run.lease, run.delivery, part, meanwhile)
     try:
         state = run.connector.send_part(run.context(), payload, journal)
     except UnknownOutcome:
@@ -147,18 +167,34 @@ def _send(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
     except TooLarge as error:
         drop_payload(payload)
         _after_too_large(run, part, error)
-        return
+        return None
     except ConnectorError:
         # Nothing was done at the vendor: the intent has its outcome, and the part waits for its turn again.
         _take_back(run, part)
         raise
     drop_payload(payload)
-    accept_state(run, part, state, wire=payload)
+    return _store_and_begin(run, maker, part, payload, state, following)
+
+
+def _store_and_begin(
+    run: Run, maker: PartMaker, part: Part, payload: Payload, state: RemoteState, following: Part | None
+) -> Payload | None:
+    if following is None:
+        accept_state(run, part, state, wire=payload)
+        return None
+    ready = maker.made_ahead(following)
+    begin = partial(_begin, run, following, ready, maker.written_at) if ready is not None else None
+    accept_state(run, part, state, wire=payload, then=begin)
+    if part.status not in PART_ENDED or not run.goes_on:
+        return None
+    if ready is None:
+        ready = maker.make(following)
+        _begin(run, following, ready, maker.written_at)
+    return ready
 
 
 def _take_back(run: Run, part: Part) -> None:
-    part.status, part.intent = PartStatus.PLANNED, None
-    write_part(run.lease, part, ["status", "intent"])
+    change_part(run.lease, part, status=PartStatus.PLANNED, intent=None)
 
 
 def _after_too_large(run: Run, part: Part, error: TooLarge) -> None:
@@ -178,10 +214,12 @@ def _learn_limit(run: Run, error: TooLarge) -> None:
         account_set_limit(account, "maxUploadBytes", error.refused_bytes - 1)
 
 
-def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
-    """Store what the vendor answered to a send, once: the job's id is unique in its quota scope."""
+def accept_state(
+    run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None, then: Callable[[], None] | None = None
+) -> None:
+    """Store what the vendor answered to a send, once: the job's id is unique in its quota scope. See `store_state`."""
     try:
-        store_state(run, part, state, wire=wire)
+        store_state(run, part, state, wire=wire, then=then)
     except IntegrityError:
         _ask_a_person(
             run,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from django.db import connection
 
@@ -16,6 +17,15 @@ from audsync_web.jobs.leases import Lease, LeaseLost
 from .models import Delivery, Part
 
 _FIELDS = {field.name: field for field in Part._meta.concrete_fields}
+
+
+def change_part(lease: Lease, part: Part, **values: Any) -> None:
+    """Set these fields of a part and write those that differ from what it held. Raises as `write_part`."""
+    changed = [name for name, value in values.items() if getattr(part, name) != value]
+    for name in changed:
+        setattr(part, name, values[name])
+    if changed:
+        write_part(lease, part, changed)
 
 
 def write_part(lease: Lease, part: Part, names: Sequence[str]) -> None:

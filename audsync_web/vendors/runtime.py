@@ -27,7 +27,7 @@ LOGIN_LIFETIME = timedelta(seconds=60)
 # export's pages are read, takes longer.
 CALL_LIFETIME = timedelta(minutes=10)
 LONGEST_LOGIN_WAIT = 30.0
-UNPACED_LOOK = 0.1
+UNPACED_LOOK = 0.25
 GATE_LIFETIME = {"call": timedelta(hours=2), "job": timedelta(hours=50)}
 
 

@@ -113,6 +113,7 @@ class RecordingJournal:
         self.intent: Intent | None = None
         self.events: list[tuple[str, Any]] = []
         self.beats = 0
+        self.waits = 0
 
     def intend(self, step: str, **detail: Any) -> None:
         json.dumps(detail)  # what cannot be stored must not pass here either
@@ -128,6 +129,9 @@ class RecordingJournal:
 
     def alive(self) -> None:
         self.beats += 1
+
+    def waiting(self) -> None:
+        self.waits += 1
 
 
 def services(clock: Clock | None = None, *, allow_private_hosts: bool = True) -> Services:

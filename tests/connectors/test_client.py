@@ -20,7 +20,7 @@ import pytest
 import requests
 import responses
 
-from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
+from audsync_web.vendors.connectors.client import Reply, VendorClient
 from audsync_web.vendors.connectors.errors import (
     MAX_VENDOR_TEXT,
     AuthenticationFailed,
@@ -32,6 +32,7 @@ from audsync_web.vendors.connectors.errors import (
     UnknownOutcome,
     not_naming,
 )
+from audsync_web.vendors.connectors.streams import SizedStream
 
 from .canned_server import Canned, CannedServer
 
@@ -338,6 +339,51 @@ def test_a_file_that_has_grown_is_sent_only_as_far_as_was_promised():
     with CannedServer(Canned()) as server:
         make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(3000)), 2000))
         assert len(server.requests[0][3]) == 2000
+
+
+def test_a_file_may_be_sent_again_from_where_it_began():
+    source = io.BytesIO(b"header" + bytes(1_500_000))
+    source.seek(6)
+    body = SizedStream(source, 1_500_000)
+    with CannedServer(Canned()) as server:
+        for _ in range(2):
+            make(server.url).effect("POST", "/thing", data=body)
+        assert [received for *_, received in server.requests] == [bytes(1_500_000)] * 2
+
+
+def test_the_time_that_the_vendor_takes_to_answer_can_be_used():
+    answered, used = threading.Event(), []
+
+    def use() -> None:
+        used.append(answered.is_set())
+        answered.set()
+
+    with CannedServer(Canned(stall=answered)) as server:
+        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(b"abc"), 3, on_sent=use))
+        assert server.requests[0][3] == b"abc"
+    assert used == [False], "once, when the body was out and before the answer came"
+
+
+def test_calls_that_differ_in_their_body_only_have_each_its_own_body_and_length():
+    headers = {"Authorization": "Bearer first"}
+    with CannedServer(Canned()) as server:
+        client = make(server.url)
+        for body in (b"12345", b"12", SizedStream(io.BytesIO(b"123456789"), 9)):
+            client.effect("POST", "/thing", data=body, headers=headers)
+        client.effect("POST", "/thing", data=b"1", headers={"Authorization": "Bearer second"})
+        client.effect("POST", "/other", data=b"1", headers=headers)
+        client.read("GET", "/thing", headers=headers)
+        seen = [
+            (path, body, sent.get("Content-Length"), sent["Authorization"]) for _, path, sent, body in server.requests
+        ]
+    assert seen == [
+        ("/thing", b"12345", "5", "Bearer first"),
+        ("/thing", b"12", "2", "Bearer first"),
+        ("/thing", b"123456789", "9", "Bearer first"),
+        ("/thing", b"1", "1", "Bearer second"),
+        ("/other", b"1", "1", "Bearer first"),
+        ("/thing", b"", None, "Bearer first"),
+    ]
 
 
 class Lease(Exception):

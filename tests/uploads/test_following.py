@@ -335,7 +335,7 @@ def test_a_worker_that_comes_back_late_writes_nothing_to_a_part_that_another_one
     lease = seize(kind_named("uploads.delivery"), delivery.pk)
     assert lease is not None
     part = delivery.parts.get()
-    journal = PartJournal(lease, delivery, part)
+    journal = PartJournal(lease, delivery, part, meanwhile=lambda: None)
     journal.intend("send", piece=1)
     Delivery.objects.update(lease_owner="another worker")
     with pytest.raises(LeaseLost):

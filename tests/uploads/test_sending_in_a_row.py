@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,8 +14,9 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from audsync_web.sandbox.framework import Entry
 from audsync_web.sandbox.server import Sandbox
-from audsync_web.vendors.connectors.base import Token
+from audsync_web.vendors.connectors.base import RemoteState, Token
 from audsync_web.vendors.connectors.formats import Op
+from audsync_web.vendors.connectors.synerise.connector import SyneriseConnector
 from audsync_web.vendors.runtime import DatabaseTokens
 from segments.services import segment_create
 from tests.api_world import upload
@@ -23,7 +25,7 @@ from tests.sandbox_accounts import connect
 from tests.uploads import kit
 from uploads import sending
 from uploads.models import Delivery, Part, PartStatus
-from uploads.payload import Payload
+from uploads.payload import PartMaker, Payload
 from uploads.sums import SentSums
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -75,14 +77,8 @@ def sums(delivery: Delivery) -> tuple[int | None, int, int]:
     return delivery.accepted, delivery.wire_lines, delivery.parts_done
 
 
-def test_the_sums_of_a_row_whose_worker_died_are_made_up_for(
-    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect(box, actor, "synerise", identifier="custom_id", batchItems=5, sampleSize=0, graceMinutes=0)
-    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
-    run_until_quiet()
-    upload(api, segment, "\n".join(("custom_id", *(f"crm-{number}" for number in range(20)), "")))
-
+@pytest.mark.usefixtures("rows_of_five")
+def test_the_sums_of_a_row_whose_worker_died_are_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     run_until_the_worker_dies(monkeypatch)
     delivery = Delivery.objects.get()
     assert delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).count() == 4
@@ -91,6 +87,79 @@ def test_the_sums_of_a_row_whose_worker_died_are_made_up_for(
     run_until_quiet(wait=5)
     assert sums(delivery) == (20, 20, 4)
     assert delivery.wire_bytes == sum(delivery.parts.values_list("wire_bytes", flat=True)) > 0
+
+
+@pytest.fixture
+def rows_of_five(box: Sandbox, actor: Actor, api: Client) -> None:
+    """Twenty members on their way to Synerise in four batches."""
+    connect(box, actor, "synerise", identifier="custom_id", batchItems=5, sampleSize=0, graceMinutes=0)
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    upload(api, segment, "\n".join(("custom_id", *(f"crm-{number}" for number in range(20)), "")))
+
+
+def batches(box: Sandbox) -> int:
+    entries = box.context.ledger.entries("synerise")
+    return sum(entry.path == "/v4/clients/batch" for entry in entries)
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_and_the_next_ones_intent_are_stored_together_so_that_only_that_one_is_in_doubt(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = SyneriseConnector.send_part
+
+    def die_before_the_third(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
+        if part.number == 3:
+            raise Killed
+        return send(self, delivery, part, journal)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyneriseConnector, "send_part", die_before_the_third)
+        with pytest.raises(Killed):
+            run_until_quiet()
+    parts = list(Part.objects.order_by("number").values_list("status", "intent__step"))
+    assert parts == [("acknowledged", None), ("acknowledged", None), ("sending", "send"), ("planned", None)]
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(0))
+    run_until_quiet(wait=5)
+    assert Delivery.objects.get().status == "completed"
+    assert batches(box) == 4
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_the_next_batch_is_made_while_the_vendor_works_on_the_one_before(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    make = PartMaker._in_memory
+
+    def noted(self: PartMaker, part: Part) -> Payload:
+        made.append((part.number, Part.objects.filter(status=PartStatus.ACKNOWLEDGED).count()))
+        return make(self, part)
+
+    monkeypatch.setattr(PartMaker, "_in_memory", noted)
+    run_until_quiet(wait=5)
+    assert made == [(1, 0), (2, 0), (3, 1), (4, 2)], "each once, before the answer to the one before is stored"
+    assert batches(box) == 4
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_that_cannot_be_made_costs_the_one_before_nothing(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = PartMaker._in_memory
+
+    def broken(self: PartMaker, part: Part) -> Payload:
+        if part.number == 3:
+            raise OSError("the change file is damaged")
+        return make(self, part)
+
+    monkeypatch.setattr(PartMaker, "_in_memory", broken)
+    run_until_quiet(wait=5)
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.error_code, delivery.accepted) == ("partial", "internal_error", 10)
+    assert batches(box) == 2
 
 
 def test_a_part_that_goes_alone_is_stored_with_its_sums_or_not_at_all(

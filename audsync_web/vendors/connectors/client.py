@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -33,6 +33,7 @@ from .errors import (
     UnknownOutcome,
 )
 from .public import PublicAdapter
+from .streams import SizedStream
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,6 @@ READ_TIMEOUT = 30.0
 QUICK_RETRIES = 2
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 3
-BLOCK_BYTES = 1024 * 1024
 SLOWEST_ANSWER = 10.0
 """An answer that drips in may take so many times its timeout, which bounds the wait for each piece of it."""
 LONGEST_WAIT = 86_400.0
@@ -97,36 +97,6 @@ class Reply:
         return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
-class SizedStream:
-    """A file as a request body: blocks of 1 MB with a known length, so that nothing is held in memory.
-
-    `on_block` is called after each block (to renew a lease, or to stop the transfer by raising).
-    """
-
-    def __init__(self, source: BinaryIO, length: int, on_block: Callable[[], None] | None = None) -> None:
-        self._source = source
-        self._length = length
-        self._on_block = on_block
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[bytes]:
-        left = self._length
-        while left:
-            block = self._source.read(min(BLOCK_BYTES, left))
-            if not block:  # the vendor would wait for the rest until it gives up
-                raise Permanent(
-                    "The prepared file is shorter than it was when it was made.",
-                    code="part_damaged",
-                    next_step="Retry: the file is made anew.",
-                )
-            left -= len(block)
-            yield block
-            if self._on_block is not None:
-                self._on_block()
-
-
 Pace = Callable[[str], None]
 Throttled = Callable[[float], None]
 
@@ -164,6 +134,7 @@ class VendorClient:
         self._token = ""
         self._refer = refer or _no_reference
         self._answer_within = answer_within
+        self._last: tuple[Any, requests.PreparedRequest] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = user_agent
@@ -244,23 +215,36 @@ class VendorClient:
         max_bytes: int,
     ) -> Reply:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._session.request(
-                method,
-                url,
-                params=params,
-                headers=dict(headers or {}),
-                json=json_body,
-                data=data,
-                timeout=(CONNECT_TIMEOUT, timeout),
-                allow_redirects=False,
-                stream=True,
-            )
+            request = self._prepared(method, url, params, headers, json_body, data)
+            answer = self._session.send(request, timeout=(CONNECT_TIMEOUT, timeout), allow_redirects=False, stream=True)
             with answer:
                 reply = Reply(answer.status_code, answer.headers, _bounded(answer, max_bytes, timeout))
             if not answer.is_redirect:
                 return reply
             url, params = self._redirect_target(method, url, answer.headers["Location"]), None
         raise Permanent("The vendor redirects in a circle.", next_step="Check the base URL.")
+
+    def _prepared(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        json_body: Any,
+        data: Any,
+    ) -> requests.PreparedRequest:
+        """The request to send. One that differs from the last in its body only gets that body and is otherwise kept:
+        putting a request together takes as long as many a batch needs to be answered."""
+        alike = (method, url, tuple((headers or {}).items()))
+        has_body = isinstance(data, bytes | SizedStream) and len(data) > 0
+        is_plain = has_body and not params and json_body is None and not self._session.cookies
+        if is_plain and self._last is not None and self._last[0] == alike:
+            self._last[1].prepare_body(data, None)
+            return self._last[1]
+        made = requests.Request(method, url, params=params, headers=headers, json=json_body, data=data)
+        request = self._session.prepare_request(made)
+        self._last = (alike, request) if is_plain else None
+        return request
 
     def _redirect_target(self, method: str, url: str, location: str) -> str:
         target = urljoin(url, location)

@@ -230,6 +230,10 @@ class Journal(Protocol):
         """Renew the lease in a long call; raises when the job was taken away or cancelled."""
         ...
 
+    def waiting(self) -> None:
+        """Called once a part's bytes are out, while the vendor works on its answer: what comes next is got ready."""
+        ...
+
 
 @dataclass(frozen=True)
 class Intent:

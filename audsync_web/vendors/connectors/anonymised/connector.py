@@ -40,11 +40,12 @@ from audsync_web.vendors.connectors.base import (
     Services,
     Totals,
 )
-from audsync_web.vendors.connectors.client import BLOCK_BYTES, Reply, SizedStream
+from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import NotSupported, Permanent, TooLarge, unreadable
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.formats import LineFormat, PartRules, Wrap
 from audsync_web.vendors.connectors.reading import utc_moment
+from audsync_web.vendors.connectors.streams import BLOCK_BYTES, SizedStream
 
 from . import wire
 from .fields import FIELDS, RULES

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audsync_web.vendors.connectors.base import Services
-from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
+from audsync_web.vendors.connectors.client import Reply, VendorClient
 from audsync_web.vendors.connectors.errors import Permanent, Transient, unreadable
 from audsync_web.vendors.connectors.fields import AccountConfig
 from audsync_web.vendors.connectors.reading import impersonal, whole
+from audsync_web.vendors.connectors.streams import SizedStream
 
 from .commands import WIRE_FIELD
 

@@ -17,7 +17,6 @@ from audsync_web.vendors.connectors.base import (
     RemoteState,
     RemoteStatus,
 )
-from audsync_web.vendors.connectors.client import SizedStream
 from audsync_web.vendors.connectors.errors import (
     AuthenticationFailed,
     ConnectorError,
@@ -27,6 +26,7 @@ from audsync_web.vendors.connectors.errors import (
     unreadable,
 )
 from audsync_web.vendors.connectors.fields import AccountConfig
+from audsync_web.vendors.connectors.streams import SizedStream
 
 from .api import Api, identifier
 from .commands import MIME_TYPE

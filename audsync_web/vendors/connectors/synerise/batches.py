@@ -20,6 +20,7 @@ from audsync_web.vendors.connectors.base import (
     Steps,
 )
 from audsync_web.vendors.connectors.errors import ConnectorError, UnknownOutcome
+from audsync_web.vendors.connectors.streams import SizedStream
 
 from .session import Session
 from .wire import BatchAnswer, read_batch_answer
@@ -56,7 +57,7 @@ class Batches:
         if stored is not None:
             return from_memory(stored)
         with part.open() as stream:
-            answer = self._call(stream.read(), part.lines)
+            answer = self._call(SizedStream(stream, part.bytes, on_sent=journal.waiting), part.lines)
         if not answer.taken:
             journal.settle(part={"whole": to_memory(answer)})
         return answer
@@ -89,7 +90,7 @@ class Batches:
         taken = bool(pieces) and len(refused) < len(items)
         return BatchAnswer(taken, first.status, dict(sorted(refused.items())), said)
 
-    def _call(self, body: bytes, items: int) -> BatchAnswer:
+    def _call(self, body: bytes | SizedStream, items: int) -> BatchAnswer:
         reply = self._session.effect("POST", BATCH, data=body, accept=READ_HERE, timeout=TIMEOUT)
         return read_batch_answer(reply, items, "" if reply.ok else self._session.client.said(reply))
 

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TypeVar
 
 from audsync_web.vendors.connectors.base import Services, Token
-from audsync_web.vendors.connectors.client import Reply, SizedStream, VendorClient
+from audsync_web.vendors.connectors.client import Reply, VendorClient
 from audsync_web.vendors.connectors.errors import AuthenticationFailed, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.connectors.fields import AccountConfig, fingerprint
 from audsync_web.vendors.connectors.reading import impersonal, whole
+from audsync_web.vendors.connectors.streams import SizedStream
 
 T = TypeVar("T")
 Envelope = Mapping[str, Any]
