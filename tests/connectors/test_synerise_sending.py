@@ -250,6 +250,23 @@ def test_a_tag_that_was_deleted_is_not_brought_back_by_a_batch(box: Sandbox, way
     assert segment.remote_id not in [tag.name for tag in connect(box)._profiles.tags()]
 
 
+def test_a_deleted_tag_of_another_segment_is_not_brought_back_by_a_batch(box: Sandbox):
+    connector = connect(box, batchItems=10)
+    segment, kept, gone = (made(connector, f"aud_k7q2_{number}") for number in (1, 2, 3))
+    deliver(box, connector, kept, additions(MEMBERS))
+    connector.release_segment(gone, "delete_tag")
+    box.context.clock.advance(5)
+    neighbours = (gone.remote_id, kept.remote_id)
+    held_by = dict.fromkeys(MEMBERS, 0b11)
+    states = deliver(
+        box, connect(box, batchItems=10), segment, additions(MEMBERS), neighbours=neighbours, held_by=held_by
+    )
+    assert [state.accepted for state in states] == [10] * 4
+    assert members_of(box, segment.remote_id) == members_of(box, kept.remote_id) == set(MEMBERS)
+    assert gone.remote_id not in [tag.name for tag in connector._profiles.tags()]
+    assert violations(box) == []
+
+
 def test_the_tag_is_looked_for_once_however_many_batches_follow(box: Sandbox):
     connector = connect(box, batchItems=10)
     segment = made(connector)

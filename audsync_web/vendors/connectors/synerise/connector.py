@@ -60,6 +60,7 @@ from .batches import Batches, after_lost_answer, from_memory, state_of, to_memor
 from .confirming import Confirming, segmentation_of
 from .events import Events
 from .fields import DESTINATION_FIELDS, FIELDS, REGIONS
+from .living import LivingTags, tag_missing, without_tags
 from .permissions import check_account
 from .profiles import Profiles
 from .session import Session
@@ -106,7 +107,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         self._batches = Batches(self._session)
         self._delivering = Profiles(self._session)
         self._singles = Singles(self._delivering, services.clock)
-        self._seen_tags: set[str] = set()
+        self._living = LivingTags(self._delivering)
         self._events = Events(self._session)
         # Everything else may be asked for while a delivery goes on.
         self._beside = self._session.beside()
@@ -236,11 +237,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
     def _need_tag(segment: SegmentRef, profiles: Profiles) -> Tag:
         tag = profiles.tag(segment.remote_id)
         if tag is None:
-            raise RemoteMissing(
-                "The tag no longer exists at Synerise.",
-                code="tag_missing",
-                next_step="Make the destination anew; it gets a tag of another name.",
-            )
+            raise tag_missing()
         return tag
 
     # --- planning (sections 4.2 and 5)
@@ -315,21 +312,24 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         stored = part.memory.get("answer")
         if stored is not None:
             return from_memory(stored)
-        self._see_tag(delivery.segment)
+        living = without_tags(part, self._gone_neighbours(delivery))
         tags = self.config.settings["tagWriteMode"] == "batch"
-        answer = self._batches.send(part, journal, tags=tags)
+        answer = self._batches.send(living, journal, tags=tags)
         if self.config.settings["sendEvents"] or not tags:
             now = self.services.clock.now().isoformat()
             steps = Steps(part.lines, answer.refused).as_memory() if tags and answer.taken else {}
             journal.settle(part={"answer": to_memory(answer), "queuedAt": now, **steps})
         return answer
 
-    def _see_tag(self, segment: SegmentRef) -> None:
-        """Raise where the tag was deleted, once a connector: a batch would bring its name back, and with it only those
-        who join now, while all who had it are taken for members still (section 7.13)."""
-        if segment.remote_id not in self._seen_tags:
-            self._need_tag(segment, self._delivering)
-            self._seen_tags.add(segment.remote_id)
+    def _gone_neighbours(self, delivery: DeliveryContext) -> frozenset[str]:
+        """The tags of other segments that were deleted. Raises where it is this segment's own: a batch would bring its
+        name back, and with it only those who join now, while all who had it are taken for members still."""
+        own = delivery.segment.remote_id
+        named = filter(None, delivery.neighbours) if self.asks_for_neighbours else ()
+        gone = self._living.gone({own, *named})
+        if own in gone:
+            raise tag_missing()
+        return gone
 
     def _assign(
         self, delivery: DeliveryContext, part: PartPayload, journal: Journal, answer: BatchAnswer
