@@ -165,6 +165,17 @@ def test_refused_members_are_not_read_back(box: Sandbox):
     assert connector.confirm_delivery(delivery, parts, box.context.clock.now()).state is Confirmation.CONFIRMED
 
 
+def test_where_everybody_was_refused_nothing_is_waited_for_and_nothing_is_called_accepted(box: Sandbox):
+    switch(box, "refuse_rows", ",".join(map(str, range(len(MEMBERS)))))
+    connector = connect(box, graceMinutes=15)
+    delivery, parts = sent(box, connector, made(connector), MEMBERS, [])
+    ended = connector.confirm_delivery(delivery, parts, box.context.clock.now())
+    assert ended.state is Confirmation.UNVERIFIED
+    assert ended.text == "Not verified: Synerise refused all 20 members that were to be read back."
+    linked = replace(delivery, segment=replace(delivery.segment, options={"segmentationUuid": UUID}))
+    assert connector.confirm_delivery(linked, parts, box.context.clock.now()).state is Confirmation.PENDING
+
+
 def test_the_linked_segmentations_count_confirms_as_well(box: Sandbox):
     connector = connect(box)
     segment = made(connector)

@@ -37,13 +37,17 @@ class Confirming:
     def look(self, delivery: DeliveryContext, parts: Sequence[PartRef], since: datetime) -> ConfirmationState:
         """One look; the answer after the grace time is “accepted, not verified”, never a failure."""
         over = self._clock.now() - since >= timedelta(minutes=float(self._settings["graceMinutes"]))
-        checked, wrong = self._sampled(delivery, parts, all_of_them=over)
+        sample = self._sample(delivery, parts)
+        checked, wrong = self._sampled(delivery, sample, all_of_them=over)
         if checked and not wrong:
             agree = "1 member read back agrees" if checked == 1 else f"{checked} members read back agree"
             return ConfirmationState(Confirmation.CONFIRMED, f"Seen at Synerise: {agree}.")
         counted = self._counted(delivery)
         if counted:
             return ConfirmationState(Confirmation.CONFIRMED, counted)
+        chosen = sum(map(len, (delivery.memory.get("sample") or {}).values()))
+        if chosen and not any(sample.values()) and (over or not segmentation_of(delivery.segment)):
+            return ConfirmationState(Confirmation.UNVERIFIED, _all_refused(chosen))
         if over:
             return ConfirmationState(Confirmation.UNVERIFIED, _unverified(checked, wrong))
         looks = int(delivery.memory.get("looks", 0))
@@ -54,14 +58,21 @@ class Confirming:
             Confirmation.PENDING, "Synerise has taken the batches and applies them.", again, {"looks": looks + 1}
         )
 
-    def _sampled(self, delivery: DeliveryContext, parts: Sequence[PartRef], *, all_of_them: bool) -> tuple[int, int]:
-        """How many of the sample were read and how many disagree; one disagreement is enough until the last look."""
+    @staticmethod
+    def _sample(delivery: DeliveryContext, parts: Sequence[PartRef]) -> dict[str, list[str]]:
+        """Who may be read back, by direction: the members that were chosen, without those that Synerise refused."""
         sample = delivery.memory.get("sample") or {}
         left_out = {value for part in parts for value in part.memory.get("leftOut", ())}
+        return {way: [value for value in values if digest(value) not in left_out] for way, values in sample.items()}
+
+    def _sampled(
+        self, delivery: DeliveryContext, sample: Mapping[str, Sequence[str]], *, all_of_them: bool
+    ) -> tuple[int, int]:
+        """How many of the sample were read and how many disagree; one disagreement is enough until the last look."""
         most = int(self._settings["sampleSize"])
         checked = wrong = 0
         for direction, wanted in (("added", True), ("removed", False)):
-            for value in [value for value in sample.get(direction, ()) if digest(value) not in left_out][:most]:
+            for value in sample.get(direction, ())[:most]:
                 has = self._has_tag(delivery, value)
                 checked += has is not None
                 wrong += has is not None and has is not wanted
@@ -96,6 +107,11 @@ class Confirming:
 def segmentation_of(segment: SegmentRef) -> str:
     """The UUID of the segmentation that is linked to a destination, empty where none is."""
     return str(segment.options.get("segmentationUuid") or segment.memory.get("segmentationUuid") or "")
+
+
+def _all_refused(chosen: int) -> str:
+    those = "the one member that was" if chosen == 1 else f"all {chosen} members that were"
+    return f"Not verified: Synerise refused {those} to be read back."
 
 
 def _unverified(checked: int, wrong: int) -> str:
