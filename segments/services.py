@@ -18,6 +18,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.base import LEAVE
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
+from audsync_web.vendors.selectors import writes_whole_sets
 
 from .models import LONGEST_DURATION_DAYS, Destination, DestinationStatus, Segment, SegmentStatus, Wanted
 
@@ -112,12 +113,25 @@ def _wish_fault(wish: DestinationWish) -> str | None:
     if wish.identifier and wish.identifier not in connector.identifier_rules:
         known = ", ".join(connector.identifier_rules)
         return f"{account.name}: identifier must be one of {known}"
-    if wish.identifier and connector.capabilities.neighbours and wish.identifier != account.settings["identifier"]:
-        # What a member holds there is written as one set: two kinds of identifier would each see only half of it.
-        return f"{account.name}: every segment of this account is fed with {account.settings['identifier']}"
+    if connector.capabilities.neighbours and (fault := _second_kind_fault(account, wish.identifier)):
+        return fault
     if wish.remote_id and not connector.capabilities.links_existing:
         return f"{account.name}: {connector.label} cannot link an existing segment"
     return None
+
+
+def _second_kind_fault(account: VendorAccount, identifier: str) -> str | None:
+    """What a member holds there is written as one set: two kinds of identifier would each see only half of it."""
+    kind = account.settings["identifier"]
+    if identifier and identifier != kind:
+        return f"{account.name}: every segment of this account is fed with {kind}"
+    fed = Destination.objects.current().filter(vendor_account=account).exclude(identifier=kind).first()
+    if fed is None or not writes_whole_sets(account):
+        return None
+    return (
+        f"{account.name}: its segments are fed with {fed.identifier}, and it is set to {kind} now. A segment fed with "
+        f"another kind would take its members out of theirs; set it back to {fed.identifier}, or take them off it"
+    )
 
 
 def make_destination(segment: Segment, wish: DestinationWish, *, wants_membership: bool = False) -> Destination:

@@ -15,6 +15,7 @@ from audsync_web.jobs.models import Quota
 from audsync_web.people.models import Company
 
 from .models import AccountStatus, VendorAccount
+from .runtime import connector_for
 
 ORDERS: dict[str, tuple[str, ...]] = {
     "name": ("sort_name", "pk"),
@@ -176,6 +177,12 @@ def destinations_of(account: VendorAccount, limit: int) -> Sequence[Any]:
     """
     rows = account.destinations.exclude(status="released").select_related("segment")
     return list(rows.order_by("-pk")[: limit + 1])
+
+
+def writes_whole_sets(account: VendorAccount) -> bool:
+    """Whether what is sent for a member there has to name all segments that hold it."""
+    with connector_for(account) as connector:
+        return bool(connector.asks_for_neighbours)
 
 
 def has_destinations(account: VendorAccount) -> bool:

@@ -15,6 +15,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, User
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.synerise.singles import Singles
+from audsync_web.vendors.services import account_change
 from segments import api as segments_api
 from segments.models import Destination
 from tests.api_world import BASE, bearer_client, csv_of, make_segment, upload
@@ -154,6 +155,16 @@ def test_a_tag_that_was_deleted_meanwhile_is_not_brought_back(box: Sandbox, acto
     assert members_of(box, tag) == set(PEOPLE)
     assert gone not in {row["name"] for row in box.vendors["synerise"].state()["segments"]}
     assert box.context.ledger.violations("synerise") == []
+
+
+def test_segments_of_one_account_are_never_fed_with_two_kinds_of_identifier(box: Sandbox, actor: Actor, api: Client):
+    account = connect(box, actor, "synerise")
+    make_segment(api)
+    account_change(actor=actor, account=account, settings={"identifier": "email"}, check=False)
+    refused = api.post(f"{BASE}/segment", {"name": "By address"}, content_type="application/json")
+    assert (refused.status_code, "fed with custom_id" in refused.json()["error"]) == (400, True), refused.content
+    account_change(actor=actor, account=account, settings={"tagWriteMode": "assign"}, check=False)
+    make_segment(api, name="One by one")
 
 
 @pytest.mark.parametrize("semantics", ["replace", "append"])
