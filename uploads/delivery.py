@@ -17,14 +17,13 @@ from audsync_web.jobs import quotas
 from audsync_web.jobs.leases import CancelRequested, Lease
 from audsync_web.vendors.connectors.errors import ConnectorError, QuotaExceeded
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
-from audsync_web.vendors.models import VendorAccount
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
 
 from .finishing import end_delivery, finish
 from .following import poll_due_parts
 from .models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
-from .neighbours import forget_removed_neighbours
+from .neighbours import accounts_beside, forget_removed_neighbours
 from .planning import plan
 from .run import STOPPED, Run
 from .sending import reconcile_open_part, resume_interrupted, send_next_parts
@@ -83,16 +82,17 @@ def _take_place(lease: Lease, delivery: Delivery) -> bool:
 
 
 def _account_is_free(delivery: Delivery) -> bool:
-    """Whether nothing else of the account is under way, where its deliveries run one at a time.
+    """Whether nothing else of the account is under way, nor of another that writes to the same profiles, where
+    deliveries run one at a time.
 
-    What a delivery sends there depends on what the one before has left. The account's row is held until this one is
-    live, so that two cannot both find it free.
+    What a delivery sends there depends on what the one before has left. The accounts' rows are held until this one is
+    live, so that two cannot both find them free.
     """
     account = delivery.destination.vendor_account
     if not account.connector.capabilities.account_exclusive:
         return True
-    VendorAccount.objects.select_for_update().get(pk=account.pk)
-    others = Delivery.objects.filter(destination__vendor_account_id=account.pk, is_live=True)
+    beside = [row.pk for row in accounts_beside(account).select_for_update().order_by("pk")]
+    others = Delivery.objects.filter(destination__vendor_account_id__in=beside, is_live=True)
     return not others.exclude(pk=delivery.pk).exists()
 
 

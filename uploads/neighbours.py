@@ -1,11 +1,21 @@
-"""The other segments of an account, where what is sent for a member names all those that hold it."""
+"""The other segments of a vendor's workspace, where what is sent for a member names all those that hold it."""
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from audsync_web.jobs.leases import Lease
+from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Wanted
 
 from .models import Delivery
+
+
+def accounts_beside(account: VendorAccount) -> QuerySet[VendorAccount]:
+    """The company's accounts that write to the same profiles, itself among them: those of one quota scope."""
+    return VendorAccount.objects.filter(
+        company_id=account.company_id, vendor=account.vendor, quota_scope=account.quota_scope
+    )
 
 
 def forget_removed_neighbours(lease: Lease, delivery: Delivery) -> None:
@@ -14,7 +24,8 @@ def forget_removed_neighbours(lease: Lease, delivery: Delivery) -> None:
     if not any(named):
         return
     rows = Destination.objects.filter(
-        vendor_account_id=delivery.destination.vendor_account_id, remote_id__in=[name for name in named if name]
+        vendor_account__in=accounts_beside(delivery.destination.vendor_account),
+        remote_id__in=[name for name in named if name],
     )
     removed = rows.filter(wanted=Wanted.RELEASED).exclude(release_choice="leave")
     gone = set(removed.values_list("remote_id", flat=True))

@@ -37,6 +37,7 @@ from .membership import (
     uncertain_path,
 )
 from .models import Delivery, DeliveryStatus, Mode, Part, Snapshot
+from .neighbours import accounts_beside
 
 PARTS_AT_ONCE = 500
 LARGER_PARTS = "Leave the longest identifiers out, or let the account's parts be larger."
@@ -126,9 +127,9 @@ def _is_whole_list(connector: Connector, delivery: Delivery) -> bool:
 
 
 def _neighbours(destination: Destination, connector: Connector) -> list[Snapshot]:
-    """Acknowledged memberships of the account's other destinations, in a stable order."""
+    """Acknowledged memberships of the other destinations that write to the same profiles, in a stable order."""
     rows = Snapshot.objects.filter(
-        destination__vendor_account=destination.vendor_account,
+        destination__vendor_account__in=accounts_beside(destination.vendor_account),
         destination__identifier=destination.identifier,
         superseded_at__isnull=True,
     )
@@ -141,7 +142,7 @@ def _neighbours(destination: Destination, connector: Connector) -> list[Snapshot
             f"More than {MAX_NEIGHBOURS} other segments of this account have members, and {connector.label} may forget "
             "those that are not named again with each of them.",
             code="too_many_segments",
-            next_step="Have members written one by one in the account's settings, or spread segments over accounts.",
+            next_step="Have members written one by one in the account's settings, or spread segments over workspaces.",
         )
     return found
 

@@ -167,6 +167,24 @@ def test_segments_of_one_account_are_never_fed_with_two_kinds_of_identifier(box:
     make_segment(api, name="One by one")
 
 
+def test_segments_of_two_accounts_in_one_workspace_keep_their_members(box: Sandbox, actor: Actor, api: Client):
+    box.context.faults.set("synerise.tags_mode", "replace")
+    box.context.faults.set("synerise.apply_seconds", "0.05")
+    one, two = (connect(box, actor, "synerise", name=name) for name in ("One", "Two"))
+    segments = [make_segment(api, name=account.name, destinations=[account.pk]) for account in (one, two)]
+    first, second = (tag_of(api, segment) for segment in segments)
+    assert deliver(api, segments[0], PEOPLE)["status"] == "completed"
+    assert deliver(api, segments[1], PEOPLE[:20])["status"] == "completed"
+    assert (members_of(box, first), members_of(box, second)) == (set(PEOPLE), set(PEOPLE[:20]))
+    for segment in segments:
+        assert upload(api, segment, csv_of("crm-new", *PEOPLE[:20])).status_code == 201
+    run_until_quiet(kinds=("uploads.inspection",))
+    run_due(kind_named("uploads.delivery"))
+    assert sorted(Delivery.objects.values_list("is_live", flat=True)).count(True) == 1
+    run_until_quiet(wait=20)
+    assert members_of(box, first) == members_of(box, second) == {"crm-new", *PEOPLE[:20]}
+
+
 @pytest.mark.parametrize("semantics", ["replace", "append"])
 def test_a_list_that_many_leave_goes_out_under_a_new_version(
     box: Sandbox, actor: Actor, api: Client, logged_in: LoggedIn, manager: User, semantics: str
