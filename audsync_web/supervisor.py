@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -22,6 +23,7 @@ LOOK_SECONDS = 0.2
 READY_SECONDS = 120.0
 # A child that dies again at once is started at this pace, so that a broken set-up does not spin.
 RESTART_SECONDS = 1.0
+TIED = str(Path(__file__).with_name("tied.py"))
 
 Say = Callable[[str], None]
 
@@ -38,10 +40,11 @@ class Child:
     quiet: bool = False
 
     def start(self) -> None:
-        """Start it in a process group of its own, in our session: whatever it forks can be taken down with it."""
+        """Start it in a process group of its own, in our session: whatever it forks can be taken down with it. It stops
+        by itself should this process be killed."""
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(  # noqa: S603  # our own command lines
-            self.command,
+            [sys.executable, TIED, str(os.getpid()), *self.command],
             process_group=0,
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,

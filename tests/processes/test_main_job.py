@@ -128,3 +128,12 @@ def test_stopping_leaves_no_process_behind(running: Stack) -> None:
     running.stop()
     assert not any(is_alive(one) for one in tree)
     running.start()
+
+
+def test_a_supervisor_that_is_killed_leaves_no_process_that_the_next_one_would_meet(running: Stack) -> None:
+    tree = running.tree()
+    assert running.process is not None
+    running.process.kill()
+    running.process.wait()
+    wait_for(lambda: not any(is_alive(one) for one in tree), "every process to be gone")
+    running.start()
