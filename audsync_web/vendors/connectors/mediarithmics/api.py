@@ -139,7 +139,9 @@ def _said(reply: Reply) -> str:
 
 
 def _reference(reply: Reply) -> str:
-    return cut(text(reply.object().get("error_id")), 100)
+    """The vendor's own number of a failure: it looks like a person's UUID, and is none."""
+    found = reply.object().get("error_id")
+    return found[:100] if isinstance(found, str) else ""
 
 
 # --- tolerant reading ------------------------------------------------------------------------------------------------
