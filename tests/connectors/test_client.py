@@ -112,13 +112,19 @@ def test_retry_after_as_a_date():
     assert Reply(429, {"Retry-After": past}, b"").retry_after() == 0
 
 
-@pytest.mark.parametrize(("header", "wait"), [({}, 60.0), ({"Retry-After": "0"}, 1.0), ({"Retry-After": "9"}, 9.0)])
-def test_being_throttled_is_told_to_the_connector(vendor: responses.RequestsMock, header: dict[str, str], wait: float):
+@pytest.mark.parametrize(
+    ("header", "pause", "wait"),
+    [({}, 1.0, None), ({"Retry-After": "0"}, 1.0, 1.0), ({"Retry-After": "9"}, 9.0, 9.0)],
+    ids=["without a wish", "at once", "in seconds"],
+)
+def test_being_throttled_is_told_to_the_connector(
+    vendor: responses.RequestsMock, header: dict[str, str], pause: float, wait: float | None
+):
     told: list[float] = []
     vendor.add("GET", f"{BASE}/thing", status=429, headers=header)
     with pytest.raises(Transient) as slowed:
         make(throttled=told.append).read("GET", "/thing")
-    assert told == [wait]
+    assert told == [pause]
     assert slowed.value.retry_after == wait
 
 

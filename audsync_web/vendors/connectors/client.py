@@ -47,6 +47,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 3
 SLOWEST_ANSWER = 10.0
 """An answer that drips in may take so many times its timeout, which bounds the wait for each piece of it."""
+LEAST_PAUSE = 1.0
+"""Everybody's pause after a 429 that names none; whoever met it backs off further with every try."""
 LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
 TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # broken, as any connection may break
@@ -200,7 +202,7 @@ class VendorClient:
             return reply
         refusal = self.error_for(reply, effect=effect)
         if self._throttled is not None and isinstance(refusal, Transient) and refusal.code == "throttled":
-            self._throttled(refusal.retry_after or 0.0)
+            self._throttled(refusal.retry_after or LEAST_PAUSE)
         raise refusal
 
     def _exchange(
@@ -292,7 +294,7 @@ class VendorClient:
         context: dict[str, Any] = {"vendor_text": said, "status": reply.status, "reference": self._refer(reply)}
         wait = reply.retry_after()
         if reply.status == 429 or (reply.status == 503 and wait is not None):
-            wait = 60.0 if wait is None else max(1.0, wait)
+            wait = None if wait is None else max(LEAST_PAUSE, wait)
             return Transient("The vendor asks us to slow down.", retry_after=wait, code="throttled", **context)
         if reply.status == 408 or reply.status >= 500:
             if effect:
