@@ -77,7 +77,7 @@ def _destination(request: PageRequest, pk: int, destination_pk: int) -> Destinat
 def destination_remove(request: PageRequest, pk: int, destination_pk: int) -> HttpResponseBase:
     """Take a destination out of its segment, with the vendor's own choices of what is left behind."""
     destination = _destination(request, pk, destination_pk)
-    form = ReleaseForm(destination.vendor_account, request.POST if request.method == "POST" else None)
+    form = ReleaseForm(destination, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         services.destination_release(actor=request.actor, destination=destination, choice=form.cleaned_data["release"])
         text = f"{destination.vendor_account.name} is being removed from {destination.segment.name}."

@@ -15,9 +15,9 @@ from audsync_web.vendors.connectors.registry import VENDOR_CHOICES
 from audsync_web.vendors.forms import form_field, shown_value
 from audsync_web.vendors.models import VendorAccount
 
-from .models import LONGEST_DURATION_DAYS, SegmentStatus
+from .models import LONGEST_DURATION_DAYS, Destination, SegmentStatus
 from .selectors import EVERYTHING, ORDERS
-from .services import SEGMENT_TYPES, DestinationWish, identifier_label
+from .services import SEGMENT_TYPES, DestinationWish, identifier_label, release_choices
 
 LARGEST_ID = 2**63 - 1
 # The services speak the API's words.
@@ -177,9 +177,9 @@ class ReleaseForm(forms.Form):
 
     release = forms.ChoiceField(label="At the vendor", widget=forms.RadioSelect)
 
-    def __init__(self, account: VendorAccount, data: Any = None) -> None:
+    def __init__(self, destination: Destination, data: Any = None) -> None:
         super().__init__(data)
-        choices = [(choice.key, choice.label) for choice in account.connector.capabilities.releases]
+        choices = [(choice.key, choice.label) for choice in release_choices(destination)]
         field: Any = self.fields["release"]
         field.choices = choices
         field.initial = choices[0][0]

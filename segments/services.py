@@ -15,7 +15,7 @@ from audsync_web.jobs.engine import wake
 from audsync_web.jobs.models import cleared_error
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
-from audsync_web.vendors.connectors.base import LEAVE
+from audsync_web.vendors.connectors.base import LEAVE, ReleaseChoice
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
 from audsync_web.vendors.selectors import writes_whole_sets
@@ -284,10 +284,17 @@ def destination_add(*, actor: Actor, segment: Segment, wish: DestinationWish) ->
     return destination
 
 
+def release_choices(destination: Destination) -> list[ReleaseChoice]:
+    """What may be done at the vendor when this destination is removed."""
+    choices = destination.vendor_account.connector.capabilities.releases
+    given = {**destination.memory, **destination.options}
+    return [choice for choice in choices if not choice.needs or given.get(choice.needs)]
+
+
 def destination_release(*, actor: Actor, destination: Destination, choice: str = LEAVE.key) -> Destination:
-    """Remove a destination from its segment, doing `choice` at the vendor first (see the connector's releases)."""
+    """Remove a destination from its segment, doing `choice` at the vendor first (see `release_choices`)."""
     actor.require_manager()
-    known = {release.key: release.label for release in destination.vendor_account.connector.capabilities.releases}
+    known = [release.key for release in release_choices(destination)]
     if choice not in known:
         raise ValidationError({"release": f"must be one of {', '.join(known)}"})
     with transaction.atomic():

@@ -12,7 +12,7 @@ from audsync_web.people.models import AuditEntry, User
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from segments import renewing
-from segments.models import Destination, Segment
+from segments.models import Destination, Segment, Wanted
 from segments.services import DestinationWish, destination_add, destination_release
 from tests.api_world import BASE, make_segment
 from tests.conftest import LoggedIn
@@ -61,6 +61,20 @@ def test_a_new_version_takes_the_place_and_the_old_one_is_deleted_when_asked(
     assert (old.remote_id in tags(box), f"{old.remote_id}-v2" in tags(box)) == (False, True)
     assert api.delete(path_of(segment, f"replaced/{old.pk}")).status_code == 404
     assert api.get(path_of(segment, "replaced")).json()["results"] == []
+
+
+def test_a_removal_that_needs_a_linked_segmentation_is_offered_only_where_there_is_one(
+    api: Client, segment: dict[str, Any], synerise: VendorAccount, manager: User, logged_in: LoggedIn
+) -> None:
+    path = path_of(segment, f"destinations/{synerise.pk}")
+    refused = api.delete(f"{path}?release=empty")
+    assert (refused.status_code, refused.json()) == (400, {"error": "release: must be one of leave, delete_tag"})
+    assert Destination.objects.get().wanted != Wanted.RELEASED
+    page = f"/segments/{segment['id']}/destinations/{Destination.objects.get().pk}/remove"
+    assert "linked segmentation" not in logged_in(manager).get(page).content.decode()
+    Destination.objects.update(options={"segmentationUuid": "8d7f0f55-1c55-4d0b-a9a4-0b8a6f6f9d19"})
+    assert "linked segmentation" in logged_in(manager).get(page).content.decode()
+    assert api.delete(f"{path}?release=empty").status_code == 202
 
 
 def test_what_takes_the_place_is_not_deleted(api: Client, segment: dict[str, Any]) -> None:

@@ -8,10 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ReleaseChoice:
-    """What may be done at the vendor when a destination is removed: `key` is stored, `label` is shown."""
+    """What may be done at the vendor when a destination is removed: `key` is stored, `label` is shown, `needs` is the
+    option of a destination without which it cannot be done."""
 
     key: str
     label: str
+    needs: str = ""
 
 
 LEAVE = ReleaseChoice("leave", "Leave the segment at the vendor as it is")

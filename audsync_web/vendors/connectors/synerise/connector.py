@@ -69,7 +69,9 @@ from .sources import MOST_IN_A_PAGE, Sources
 from .wire import RULES, BatchAnswer, Tag, tag_name
 
 DELETE_TAG = ReleaseChoice("delete_tag", "Delete the tag at Synerise; the profiles stay")
-EMPTY = ReleaseChoice("empty", "Take the tag from every profile in the linked segmentation, and keep it")
+EMPTY = ReleaseChoice(
+    "empty", "Take the tag from every profile in the linked segmentation, and keep it", needs="segmentationUuid"
+)
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 EMPTYING_SLICE = timedelta(seconds=60)
 
