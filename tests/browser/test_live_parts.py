@@ -1,0 +1,135 @@
+"""Parts of a page that replace themselves: nobody loses the place where they are, and a change of state is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+
+from audsync_web.jobs.models import WorkerHeartbeat
+from audsync_web.people.models import Role
+from audsync_web.vendors.models import AccountStatus, VendorAccount
+from tests.factories import make_company, make_person
+from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
+from uploads.models import Upload, UploadStatus
+from uploads.models_sources import PullStatus, SourcePull
+
+from .kit import log_in, nothing_fails, window
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SEGMENTATION = "5e6f0a1c-7d2b-4c3d-8e4f-9a0b1c2d3e4f"
+
+
+@pytest.fixture
+def pull(db: None) -> SourcePull:
+    """A segmentation that is being read."""
+    company = make_company("northwind")
+    make_person(company, Role.MANAGER, email="mo@northwind.example")
+    WorkerHeartbeat.objects.create(worker="here:1")
+    destination = make_destination(make_segment(company), "synerise", "custom_id")
+    return SourcePull.objects.create(
+        company=company,
+        vendor_account=destination.vendor_account,
+        segment=destination.segment,
+        segmentation=SEGMENTATION,
+        identifier="custom_id",
+        next_action_at=timezone.now(),
+    )
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, pull: SourcePull) -> Iterator[Page]:
+    with window(browser, live_server) as opened:
+        log_in(opened, "mo@northwind.example")
+        with nothing_fails(opened):
+            yield opened
+
+
+def asked_again(page: Page, part: str) -> None:
+    """Wait until the part has replaced itself."""
+    page.locator(part).evaluate("part => { part.dataset.old = 'yes' }")
+    expect(page.locator(f"{part}:not([data-old])")).to_be_visible()
+    expect(page.locator(".htmx-settling, .htmx-added")).to_have_count(0)
+
+
+def test_the_focus_stays_on_a_button_whose_part_replaces_itself(page: Page, pull: SourcePull) -> None:
+    page.goto(f"/source-pulls/{pull.pk}")
+    stop = page.get_by_role("button", name="Stop")
+    stop.focus()
+    asked_again(page, "#pull")
+    expect(stop).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(page.get_by_role("link", name=pull.segment.name)).to_be_focused()
+    asked_again(page, "#pull")
+    expect(page.get_by_role("link", name=pull.segment.name)).to_be_focused()
+
+
+def test_where_the_button_is_gone_the_part_itself_has_the_focus_and_its_end_is_said(
+    page: Page, pull: SourcePull
+) -> None:
+    page.goto(f"/source-pulls/{pull.pk}")
+    page.get_by_role("button", name="Stop").focus()
+    said = page.locator("#announcer")
+    asked_again(page, "#pull")
+    expect(said).to_have_text("")
+    SourcePull.objects.update(status=PullStatus.CANCELLED, finished_at=timezone.now(), details="Stopped by a person.")
+    expect(said).to_have_text("Cancelled Stopped by a person.")
+    expect(page.locator("#pull")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name=pull.vendor_account.name).last).to_be_focused()
+
+
+def test_the_focus_stays_on_a_link_of_the_overview(page: Page, pull: SourcePull) -> None:
+    for name in ("first.csv", "second.csv"):
+        make_upload(pull.segment, UploadStatus.DELIVERING, file_name=name)
+    page.goto("/")
+    link = page.locator("#running").get_by_role("link", name="second.csv")
+    link.focus()
+    asked_again(page, "#live")
+    expect(link).to_be_focused()
+
+
+def test_what_is_unfolded_on_the_board_stays_unfolded(page: Page, pull: SourcePull) -> None:
+    destination = pull.segment.destinations.get()
+    upload = make_upload(pull.segment, UploadStatus.DELIVERING)
+    failed = make_delivery(upload, destination, "failed")
+    make_delivery(upload, destination, "queued", retry_of=failed)
+    page.goto(f"/uploads/{upload.pk}")
+    page.locator(".disclosure summary").focus()
+    page.keyboard.press("Enter")
+    asked_again(page, "#board")
+    expect(page.locator(".disclosure[open]")).to_be_visible()
+    expect(page.locator(".disclosure summary")).to_be_focused()
+
+
+def test_a_check_gives_the_focus_back_to_its_button(page: Page, pull: SourcePull) -> None:
+    VendorAccount.objects.update(status=AccountStatus.OK)
+    page.goto(f"/vendor-accounts/{pull.vendor_account_id}")
+    button = page.get_by_role("button", name="Check now")
+    button.focus()
+    with page.expect_response("**/check"):
+        page.keyboard.press("Enter")
+    expect(button).to_be_enabled()
+    expect(button).to_be_focused()
+
+
+def test_a_filter_says_how_much_fits(page: Page, pull: SourcePull) -> None:
+    said = page.locator("#announcer")
+    page.goto(f"/vendor-accounts/{pull.vendor_account_id}/segmentations")
+    page.locator("[data-search]").fill("nothing has this")
+    expect(said).to_have_text("Nothing fits")
+    page.locator("[data-search]").fill(pull.segment.name)
+    expect(said).to_have_text("1 row fits")
+    expect(page.locator("[data-search]")).to_be_focused()
+
+
+def test_a_message_that_comes_with_a_page_is_said(page: Page, pull: SourcePull) -> None:
+    page.goto(f"/source-pulls/{pull.pk}")
+    page.get_by_role("button", name="Stop").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#announcer")).to_contain_text("What was read of it is deleted.")
+    assert not Upload.objects.exists()
