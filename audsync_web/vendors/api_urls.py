@@ -6,6 +6,7 @@ from django.urls import path
 
 from .api import VendorAccountCheckView, VendorAccountListView, VendorAccountView
 from .identity_api import ByX1IdView, FilterListView, FilterView, RemoveView, SearchView
+from .profile_api import ProfileEraseView, ProfileSearchView
 
 ONE = "vendor-accounts/<int:vendor_account_id>"
 
@@ -21,4 +22,6 @@ urlpatterns = [
     path(f"{ONE}/identities/by-x1id", ByX1IdView.as_view(), name="identities_by_x1id"),
     path(f"{ONE}/identities/search", SearchView.as_view(), name="identities_search"),
     path(f"{ONE}/identities/remove", RemoveView.as_view(), name="identities_remove"),
+    path(f"{ONE}/profiles/search", ProfileSearchView.as_view(), name="profiles_search"),
+    path(f"{ONE}/profiles/erase", ProfileEraseView.as_view(), name="profiles_erase"),
 ]

@@ -35,7 +35,8 @@ from .removals import LOST, Receipt
 MOST_FILTERS = 100
 
 
-def _text(longest: int) -> serializers.CharField:
+def body_text(longest: int) -> serializers.CharField:
+    """A text of a body, taken letter for letter."""
     return serializers.CharField(max_length=longest, trim_whitespace=False)
 
 
@@ -52,7 +53,7 @@ class StrictBoolean(serializers.BooleanField):
 class FilterInputSerializer(serializers.Serializer[Any]):
     """A filter to add or change. The two flags must not both be false."""
 
-    identifierName = _text(LONGEST_NAME)  # noqa: N815  # the vendor's own words, as all below
+    identifierName = body_text(LONGEST_NAME)  # noqa: N815  # the vendor's own words, as all below
     publishFilter = StrictBoolean(help_text="True: passed to no destination at all.")  # noqa: N815
     subscribeFilter = StrictBoolean(help_text="True: not passed to this endpoint.")  # noqa: N815
 
@@ -75,20 +76,20 @@ class FilterPageSerializer(serializers.Serializer[Any]):
 class X1IdSerializer(serializers.Serializer[Any]):
     """An x1Id to open."""
 
-    x1Id = _text(LONGEST_VALUE)  # noqa: N815
+    x1Id = body_text(LONGEST_VALUE)  # noqa: N815
 
 
 class PairSerializer(serializers.Serializer[Any]):
     """An identifier."""
 
-    name = _text(LONGEST_NAME)
-    value = _text(LONGEST_VALUE)
+    name = body_text(LONGEST_NAME)
+    value = body_text(LONGEST_VALUE)
 
 
 class RemovalSerializer(PairSerializer):
     """An identifier to remove everywhere; `confirm` is the value once more."""
 
-    confirm = _text(LONGEST_VALUE)
+    confirm = body_text(LONGEST_VALUE)
 
 
 class EntrySerializer(serializers.Serializer[Any]):
