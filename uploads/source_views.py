@@ -16,6 +16,9 @@ from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.jobs.leases import workers_alive
 from audsync_web.people.access import get_visible_or_404, page
 from audsync_web.vendors.connectors.errors import ConnectorError
+from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.source import SourceProfile
+from audsync_web.vendors.masking import masked
 from audsync_web.vendors.models import VendorAccount
 
 from .engine.refusal import FileRefused
@@ -24,7 +27,7 @@ from .lifecycle_lists import pulls_listed, pulls_wanted
 from .models import Mode
 from .models_sources import PullWay, SourcePull
 from .services import UploadConflict
-from .sources import pull_begin, pull_cancel, source_page
+from .sources import IDENTIFIERS, pull_begin, pull_cancel, source_page
 
 PAGE = 50
 EXPORT_HEADER = (
@@ -103,6 +106,16 @@ def _begin(request: PageRequest, account: VendorAccount, segmentation: str, form
     )
 
 
+def _values(profile: SourceProfile, shown: bool) -> list[tuple[str, str]]:
+    """A profile's identifiers beside their labels, masked unless they are to be shown; empty is one it lacks."""
+    found = [(KINDS[kind].label, profile.identifiers.get(kind, "")) for kind in IDENTIFIERS]
+    return [(label, value if shown or not value else masked(value)) for label, value in found]
+
+
+def _page_at(offset: int, shown: bool) -> str:
+    return f"?offset={offset}{'&shown=1' if shown else ''}"
+
+
 def _segmentation_page(request: PageRequest, account: VendorAccount, segmentation: str, form: PullForm) -> HttpResponse:
     offset = request.GET.get("offset", "0")
     start = int(offset) if offset.isascii() and offset.isdigit() and len(offset) < 10 else 0
@@ -112,14 +125,17 @@ def _segmentation_page(request: PageRequest, account: VendorAccount, segmentatio
     except ConnectorError as error:
         context["error"] = error
     else:
-        last = start + len(found.profiles)
+        last, shown = start + len(found.profiles), request.GET.get("shown") == "1"
         context |= {
-            "profiles": found.profiles,
+            "labels": [KINDS[kind].label for kind in IDENTIFIERS],
+            "profiles": [_values(profile, shown) for profile in found.profiles],
+            "shown": shown,
+            "reveal_url": _page_at(start, not shown),
             "matching": found.matching,
             "first": start + 1,
             "last": last,
-            "older_url": "" if found.last else f"?offset={last}",
-            "newer_url": f"?offset={max(0, start - PAGE)}" if start else "",
+            "older_url": "" if found.last else _page_at(last, shown),
+            "newer_url": _page_at(max(0, start - PAGE), shown) if start else "",
         }
     url = reverse("segmentations", args=[account.pk])
     context["crumbs"] = _crumbs(account, {"label": "Segmentations", "url": url}, {"label": segmentation[:8]})

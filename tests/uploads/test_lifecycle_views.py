@@ -15,6 +15,7 @@ from django.utils import timezone
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people.models import Company, User
 from audsync_web.vendors.connectors.registry import connector_class
+from audsync_web.vendors.connectors.source import SourcePage, SourceProfile
 from segments.models import Destination, Segment
 from tests.factories import make_vendor_account
 from uploads.models import Upload, UploadStatus
@@ -170,6 +171,24 @@ def test_a_segmentations_uuid_leads_to_its_page(manager: User, rows: dict[str, A
     assert client.get(url, {"uuid": "nonsense"}).status_code == 422
     assert str(rows["pull"].segmentation) not in client.get(url, {"status": "completed"}).content.decode()
     assert client.get(url, {"cursor": "nonsense"}).status_code == 404
+
+
+def test_the_profiles_of_a_segmentation_are_masked_until_somebody_wants_to_see_them(
+    manager: User, rows: dict[str, Any], logged_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SourceProfile("507", {"custom_id": "demo-crm-000007", "email": PERSON})
+    page = SourcePage([found], 50, 120, last=False)
+    monkeypatch.setattr("uploads.source_views.source_page", lambda *args, **kwargs: page)
+    url = reverse("segmentation", args=[rows["account"].pk, uuid.uuid4()])
+    client: Client = logged_in(manager)
+    hidden = client.get(url, {"offset": "50"}).content.decode()
+    assert "demo-crm-000007" not in hidden
+    assert PERSON not in hidden
+    assert "de•••07" in hidden
+    assert "?offset=50&amp;shown=1" in hidden
+    shown = client.get(url, {"offset": "50", "shown": "1"}).content.decode()
+    assert "demo-crm-000007" in shown
+    assert "?offset=51&amp;shown=1" in shown
 
 
 def test_an_account_without_segmentations_has_no_such_page(manager: User, company: Company, logged_in: Any) -> None:
