@@ -22,6 +22,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import AuditEntry
 
 from .connectors.errors import ConnectorError, Permanent, UnknownOutcome
+from .connectors.identifiers import KINDS
 from .masking import masked
 from .models import AccountStatus, VendorAccount
 
@@ -67,6 +68,12 @@ class Receipt:
     def name(self) -> str:
         """The identifier's name."""
         return str(self.entry.detail.get("identifier", ""))
+
+    @property
+    def label(self) -> str:
+        """How pages call the identifier: the vendor's own name of it, or our kind in words."""
+        ours = KINDS.get(self.name) if self.entry.action == ERASE_PROFILE + BEGUN else None
+        return ours.label if ours else self.name
 
     @property
     def value(self) -> str:

@@ -110,7 +110,10 @@ def test_a_profile_is_erased_once_its_custom_id_is_typed_again(
     assert person["customId"] not in text(receipt) + caplog.text + done.headers["HX-Redirect"]
     assert person["customId"] not in str([entry.detail for entry in AuditEntry.objects.all()])
     assert look(page, account, person["customId"]).context["found"].profile is None
-    assert f"No. {found.number}" in text(page.get(url(account, "removals")))
+    listed = text(page.get(url(account, "removals")))
+    assert f"No. {found.number}" in listed
+    for shown in (text(receipt), listed):
+        assert f"Custom id <code>{masked(person['customId'])}</code>" in shown
 
 
 def test_erasing_who_is_not_there_sends_nothing(account: VendorAccount, page: Client, box: Sandbox) -> None:
