@@ -81,6 +81,7 @@ class AccountForm(forms.Form):
         self.connector = connector
         self.account = account
         self.fields["base_url"].help_text = _address_help(connector)
+        self.fields["base_url"].required = not connector.default_base_url
         if connector.base_urls:
             self.fields["base_url"].widget = AddressInput(connector.base_urls, attrs=ADDRESS)
         for declared in connector.fields:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from audsync_web.http import PageRequest
 from audsync_web.people.access import get_visible_or_404
 
+from .connectors.source import ProfileConnector
 from .identity import identity_accounts
 from .models import VendorAccount
 from .profiles import profile_accounts
@@ -40,6 +41,11 @@ def governed(request: PageRequest, pk: int) -> VendorAccount:
 def is_governing(account: VendorAccount) -> bool:
     """Whether the account's vendor governs identifiers; else it keeps profiles."""
     return account.connector.capabilities.identity
+
+
+def has_page(account: VendorAccount) -> bool:
+    """Whether the account has an identity page of either sort."""
+    return is_governing(account) or issubclass(account.connector, ProfileConnector)
 
 
 def home_of(account: VendorAccount) -> str:

@@ -17,6 +17,7 @@ from .abilities import abilities, vendor_choices
 from .connectors.errors import ConnectorError, InvalidConfiguration
 from .connectors.registry import VENDORS, connector_class
 from .forms import AccountForm, RenameForm, shown_value
+from .identity_frame import has_page, home_of
 from .models import AccountStatus, VendorAccount
 from .selectors import destinations_of, has_destinations, quotas_in_use, standing, with_pressure
 
@@ -88,14 +89,14 @@ def account_one(request: PageRequest, pk: int) -> HttpResponseBase:
         "destinations": used_by[:DESTINATIONS_SHOWN],
         "has_more_destinations": len(used_by) > DESTINATIONS_SHOWN,
         "abilities": abilities(account.connector),
-        "capabilities": account.connector.capabilities,
+        "identity_url": home_of(account) if has_page(account) else "",
         "facts": _settings_facts(account) if request.actor.manages else [],
     }
     return render(request, "vendors/account.html", context)
 
 
 def _health_context(account: VendorAccount) -> dict[str, Any]:
-    return {"account": account, "standing": standing(account)}
+    return {"account": account, "standing": standing(account), "capabilities": account.connector.capabilities}
 
 
 def _settings_facts(account: VendorAccount) -> list[tuple[str, Any]]:

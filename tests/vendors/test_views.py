@@ -84,7 +84,44 @@ def test_a_marketer_sees_no_settings_of_an_account(
     assert "Rotate credentials" not in page
 
 
+@pytest.mark.parametrize(
+    ("vendor", "leads_to"),
+    [
+        ("synerise", {"Segmentations": "/vendor-accounts/{}/segmentations", "Profiles": "/identity/{}/profile"}),
+        ("acoustic", {"Identity": "/identity/{}/look-up"}),
+        ("anonymised", {}),
+    ],
+)
+def test_an_account_leads_managers_to_what_else_its_vendor_can_do(
+    vendor: str,
+    leads_to: dict[str, str],
+    box: Sandbox,
+    actor: Actor,
+    logged_in: LoggedIn,
+    manager: User,
+    marketer: User,
+) -> None:
+    account = connect(box, actor, vendor)
+    page = logged_in(manager).get(url_of(account)).content.decode()
+    for path in ("/segmentations", f"/identity/{account.pk}/"):
+        assert (path in page) == any(path in url.format(account.pk) for url in leads_to.values())
+    for url in leads_to.values():
+        assert f'href="{url.format(account.pk)}"' in page
+        assert url.format(account.pk) not in logged_in(marketer).get(url_of(account)).content.decode()
+
+
 # --- connect
+
+
+def test_an_address_that_has_no_usual_one_is_asked_for(box: Sandbox, logged_in: LoggedIn, manager: User) -> None:
+    client = logged_in(manager)
+    for vendor, is_needed in (("acoustic", True), ("synerise", False)):
+        form = client.get("/vendor-accounts/new", {"vendor": vendor}).context["form"]
+        assert form["base_url"].field.required is is_needed
+    answer = client.post("/vendor-accounts/new", filled_in(box, "acoustic", base_url=" "))
+    assert answer.status_code == 422
+    assert list(answer.context["form"].errors) == ["base_url"]
+    assert not VendorAccount.objects.exists()
 
 
 @pytest.mark.parametrize("vendor", list(VENDORS))
