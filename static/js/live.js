@@ -21,11 +21,15 @@
   const alike = (root, likeness) => [...root.querySelectorAll(FOCUSABLE)].map((element) => [JSON.stringify(likeness(element)), element]);
   let held = null;
 
+  function marksIn(root) {
+    const focused = active() !== root && root.contains(active());
+    return focused ? LIKENESS.map((likeness) => mark(root, active(), likeness)) : [];
+  }
+
   function hold(target) {
-    const focused = active() !== target && target.contains(active());
     return {
       id: target.id,
-      marks: focused ? LIKENESS.map((likeness) => mark(target, active(), likeness)) : [],
+      marks: marksIn(target),
       open: [...target.querySelectorAll("details[open] > summary")].map(words),
     };
   }
@@ -37,9 +41,9 @@
     return [own, same.findIndex(([, other]) => other === element)];
   }
 
-  function next(root) {
+  function next(root, marks) {
     for (const [index, likeness] of LIKENESS.entries()) {
-      const [own, place] = held.marks[index];
+      const [own, place] = marks[index];
       const same = alike(root, likeness).filter(([key]) => key === own);
       if (same.length) return same[Math.min(Math.max(place, 0), same.length - 1)][1];
     }
@@ -72,7 +76,7 @@
   // After app.js, which gives the focus to what has to be mended first.
   document.addEventListener("htmx:afterSettle", () => {
     const root = held && part(held.id);
-    if (root && held.marks.length && isNowhere()) next(root).focus({ preventScroll: true });
+    if (root && held.marks.length && isNowhere()) next(root, held.marks).focus({ preventScroll: true });
     held = null;
     giveBack();
   });
@@ -117,8 +121,24 @@
     const list = requestConfig?.elt.matches?.("form.filters[method=get]") && target?.id && part(target.id);
     say(list ? listed(list) : changes());
   });
-  changes();
+
+  // ---- a page that loads itself again when its work has come further -----------------------------------------------
+  // It goes on where it was, and says what is another now. Only such pages leave anything in the tab.
+  const KEPT = "audsync-live";
+  const main = part("main");
+
+  addEventListener("pagehide", () => {
+    if (!main?.querySelector("[hx-trigger*=every]")) return;
+    sessionStorage.setItem(KEPT, JSON.stringify({ path: location.pathname, told: [...told], marks: marksIn(main) }));
+  });
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+  sessionStorage.removeItem(KEPT);
+  if (kept?.path === location.pathname) {
+    kept.told.forEach(([name, text]) => told.set(name, text));
+    if (kept.marks.length && isNowhere()) next(main, kept.marks).focus({ preventScroll: true });
+  }
+  const further = changes();
   // A message that came with the page stood there before anybody listened.
   const arrived = [...document.querySelectorAll("#toasts .toast-text")].map(words).join(" ");
-  if (arrived) setTimeout(() => say(arrived), SOON);
+  if (further || arrived) setTimeout(() => say([further, arrived].filter(Boolean).join(". ")), SOON);
 })();

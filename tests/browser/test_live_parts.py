@@ -106,6 +106,18 @@ def test_what_is_unfolded_on_the_board_stays_unfolded(page: Page, pull: SourcePu
     expect(page.locator(".disclosure summary")).to_be_focused()
 
 
+def test_a_board_that_loads_its_page_again_keeps_the_focus_and_says_how_it_stands(page: Page, pull: SourcePull) -> None:
+    upload = make_upload(pull.segment, UploadStatus.DELIVERING)
+    make_delivery(upload, pull.segment.destinations.get(), "sending")
+    page.goto(f"/uploads/{upload.pk}")
+    page.get_by_label("Breadcrumb").get_by_role("link").first.focus()
+    Upload.objects.update(status=UploadStatus.COMPLETED, finished_at=timezone.now())
+    upload.deliveries.update(status="completed", finished_at=timezone.now())
+    expect(page.get_by_role("link", name="Receipt")).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text("Completed Every destination has what the file says.")
+    expect(page.get_by_label("Breadcrumb").get_by_role("link").first).to_be_focused()
+
+
 def test_a_check_gives_the_focus_back_to_its_button(page: Page, pull: SourcePull) -> None:
     VendorAccount.objects.update(status=AccountStatus.OK)
     page.goto(f"/vendor-accounts/{pull.vendor_account_id}")
