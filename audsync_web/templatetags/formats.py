@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ THIN = "\u202f"
 MINUS = "\u2212"
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _BYTE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _LONGEST_RELATIVE = 30 * DAY
 
@@ -32,6 +34,11 @@ def format_count(value: object) -> str:
     """A whole number with thin spaces between the thousands, `984 581`; a dash when it is not known."""
     number = as_number(value)
     return NOTHING if number is None else f"{round(number):,}".replace(",", THIN).replace("-", MINUS)
+
+
+def format_prose(value: object) -> str:
+    """A sentence of ours with its numbers as all others on the page: `900 of 1,200` reads `900 of 1 200`."""
+    return _THOUSANDS.sub(THIN, str(value))
 
 
 def format_signed(value: object) -> str:

@@ -26,6 +26,7 @@ from audsync_web.vendors.connectors.registry import VENDORS, connector_class
 register = template.Library()
 
 register.filter("count", formats.format_count)
+register.filter("prose", formats.format_prose, is_safe=True)
 register.filter("signed", formats.format_signed)
 register.filter("bytes", formats.format_bytes)
 register.filter("duration", formats.format_duration)

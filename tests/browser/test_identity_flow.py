@@ -109,7 +109,7 @@ def test_a_person_of_a_thousand_identifiers_is_searched_with_the_keyboard_alone(
     page.goto("/identity")
     write(page, page.get_by_label("x1Id", exact=False).first, "x1-full")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("holds 1,000 of at most 1,000 identifiers")).to_be_visible()
+    expect(page.get_by_text("holds 1\u202f000 of at most 1\u202f000 identifiers")).to_be_visible()
     press(page, page.get_by_role("button", name="Next"))
     expect(page.get_by_text("51 to 100 of 1\u202f000")).to_be_visible()
     expect(page.locator("#person td code").first).to_have_text("va•••50")

@@ -269,6 +269,8 @@ def test_the_estimate_tells_the_hours_and_offers_a_new_version_for_many_leavers(
     assert few.calls == 10 + 8_000
     assert few.seconds == pytest.approx(1602, abs=5)
     assert few.notes == ["Taking the tag from 4,000 members goes one by one and takes about 27 minutes."]
+    one = connector.estimate(delivery, Totals(100_000, 0, 0, 1, 99_999), 36.0)
+    assert one.notes == ["Taking the tag from 1 member goes one by one and takes about a minute."]
     many = connector.estimate(delivery, Totals(100_000, 0, 0, 90_000, 10_000), 36.0)
     assert "10.0 hours" in many.notes[0]
     assert "new version" in many.notes[1]

@@ -160,7 +160,7 @@ def test_an_x1id_of_a_thousand_is_paged_searched_and_warned_of(
     full_x1id(box)
     first = page.post(url(account, "x1id"), {"x1_id": "x1-full"}, headers=FRAGMENT)
     assert first.context["person"].pages == 20
-    assert "This x1Id holds 1,000 of at most 1,000 identifiers." in text(first)
+    assert "This x1Id holds 1\u202f000 of at most 1\u202f000 identifiers." in text(first)
     assert (">Full<" in text(first), "Nearly full" in text(first)) == (True, False)
     assert "1 to 50 of 1\u202f000" in text(first)
     last = page.post(url(account, "x1id"), {"x1_id": "x1-full", "page": "20"}).context["person"]

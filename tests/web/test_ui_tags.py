@@ -85,6 +85,13 @@ class TestNumbers:
     def test_a_count_has_thin_spaces_and_an_unknown_one_is_a_dash(self, value: object, shown: str) -> None:
         assert formats.format_count(value) == shown.replace(" ", formats.THIN).replace("~", formats.MINUS)
 
+    def test_a_sentence_has_its_numbers_as_the_page_has_them(self) -> None:
+        told = formats.format_prose("900 of 1,200 leave, 1,234,567 stay; 12,3456 and crm,77 are no numbers")
+        assert told == "900 of 1~200 leave, 1~234~567 stay; 12,3456 and crm,77 are no numbers".replace(
+            "~", formats.THIN
+        )
+        assert render("{{ text|prose }}", text="<b> 1,000") == f"&lt;b&gt; 1{formats.THIN}000"
+
     @pytest.mark.parametrize(("value", "shown"), [(12408, "+12 408"), (-3011, "~3 011"), (0, "0"), (None, "—")])
     def test_a_change_carries_its_sign(self, value: object, shown: str) -> None:
         assert formats.format_signed(value) == shown.replace(" ", formats.THIN).replace("~", formats.MINUS)

@@ -90,8 +90,10 @@ def hours_text(totals: Totals, per_second: float) -> str:
     if not totals.removes:
         return ""
     hours = CALLS_A_SINGLE * totals.removes / per_second / 3600
-    took = f"{hours:,.1f} hours" if hours >= 1 else f"{max(1, math.ceil(hours * 60))} minutes"
-    return f"Taking the tag from {totals.removes:,} members goes one by one and takes about {took}."
+    minutes = max(1, math.ceil(hours * 60))
+    took = f"{hours:,.1f} hours" if hours >= 1 else "a minute" if minutes == 1 else f"{minutes} minutes"
+    who = "1 member" if totals.removes == 1 else f"{totals.removes:,} members"
+    return f"Taking the tag from {who} goes one by one and takes about {took}."
 
 
 def version_offer(totals: Totals) -> str:
