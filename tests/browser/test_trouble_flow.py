@@ -9,12 +9,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from audsync_web.people import audit
 from audsync_web.people.models import Role
 from segments.models import Segment
-from tests.factories import make_company, make_person
+from tests.factories import make_actor, make_company, make_person
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 
-from .kit import log_in, window
+from .kit import PHONE, log_in, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -97,3 +98,26 @@ def test_a_long_name_of_a_company_can_be_read_on_a_phone(page: Page, segment: Se
     assert Axe().run(page).violations_count == 0
     page.keyboard.press("Escape")
     expect(name).to_be_hidden()
+
+
+def test_all_that_an_audit_entry_tells_can_be_read_on_a_phone(
+    browser: Browser, live_server: Any, segment: Segment
+) -> None:
+    ada = make_person(segment.company, Role.ADMIN, email="ada@northwind.example")
+    told: dict[str, Any] = {
+        "identifier": "custom_id",
+        "value": "de•••07",
+        "receipt": 16,
+        "outcome": "removed",
+        "changed": 1,
+        "left": 0,
+    }
+    audit.record(make_actor(ada, segment.company), "profile.erase", segment, **told)
+    with window(browser, live_server, viewport=PHONE) as opened:
+        log_in(opened, "ada@northwind.example")
+        opened.goto("/audit")
+        for value in ("de•••07", "removed"):
+            place = opened.locator("td[data-label=Detail]", has_text=value).first.evaluate(
+                "cell => [...cell.querySelectorAll('*')].map(one => one.getBoundingClientRect().right)"
+            )
+            assert max(place) <= PHONE["width"]
