@@ -28,7 +28,7 @@ from audsync_web.vendors.faults import attention_fields, due_in, error_fields, j
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
 
-from .models import Destination, DestinationStatus, Wanted
+from .models import Destination, DestinationStatus, Segment, Wanted
 from .services import segment_refresh
 
 # A vendor may be slow to show what it has just done: look twice, so far apart, before concluding that nothing is there.
@@ -100,6 +100,7 @@ def _store_created(lease: Lease, destination: Destination, remote: RemoteSegment
     now = timezone.now()
     try:
         with transaction.atomic():
+            _refuse_held_beside(destination, remote.remote_id)
             lease.update(
                 remote_id=remote.remote_id,
                 remote_created_at=remote.created_at or now,
@@ -115,6 +116,24 @@ def _store_created(lease: Lease, destination: Destination, remote: RemoteSegment
             code="remote_taken",
             next_step="Give another remote id, or use the segment that is linked to it.",
         ) from None
+
+
+def _refuse_held_beside(destination: Destination, remote_id: str) -> None:
+    """Two accounts may lead to one place at a vendor, where a name that is created twice at once is one segment."""
+    account = destination.vendor_account
+    # Who creates the same segment there at the same moment waits for this one to be stored.
+    Segment.objects.select_for_update().get(pk=destination.segment_id)
+    beside = Destination.objects.current().filter(
+        vendor_account__vendor=account.vendor, vendor_account__quota_scope=account.quota_scope, remote_id=remote_id
+    )
+    holder = beside.exclude(vendor_account=account).select_related("vendor_account").first()
+    if holder is not None:
+        raise Permanent(
+            f"{account.name} and {holder.vendor_account.name} lead to the same place at the vendor, and that remote "
+            f"segment is {holder.vendor_account.name}'s already.",
+            code="remote_taken",
+            next_step="Remove this destination: members that go to one of the two accounts are there for both.",
+        )
 
 
 def _remote_fields(destination: Destination, remote: RemoteSegment) -> dict[str, Any]:

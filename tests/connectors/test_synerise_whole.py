@@ -14,6 +14,7 @@ from audsync_web.jobs.kinds import kind_named
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company, User
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.synerise.connector import SyneriseConnector
 from audsync_web.vendors.connectors.synerise.singles import Singles
 from audsync_web.vendors.services import account_change
 from segments import api as segments_api
@@ -183,6 +184,20 @@ def test_segments_of_two_accounts_in_one_workspace_keep_their_members(box: Sandb
     assert sorted(Delivery.objects.values_list("is_live", flat=True)).count(True) == 1
     run_until_quiet(wait=20)
     assert members_of(box, first) == members_of(box, second) == {"crm-new", *PEOPLE[:20]}
+
+
+def test_a_tag_is_held_by_one_of_two_accounts_that_create_it_at_the_same_moment(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
+):
+    """A name that is taken is answered with the existing tag, so both would feed it and believe it their own."""
+    monkeypatch.setattr(SyneriseConnector, "find_segment", lambda *_: None)
+    accounts = [connect(box, actor, "synerise", name=name) for name in ("One", "Two")]
+    make_segment(api, destinations=[account.pk for account in accounts])
+    run_until_quiet(wait=3)
+    held, refused = Destination.objects.order_by("status")
+    assert (held.status, refused.status) == ("created", "failed")
+    assert (refused.remote_id, refused.error_code) == ("", "remote_taken")
+    assert f"that remote segment is {held.vendor_account.name}'s already" in refused.error_text
 
 
 @pytest.mark.parametrize("semantics", ["replace", "append"])
