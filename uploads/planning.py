@@ -245,6 +245,12 @@ def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -
     """A file of which nobody fits says nothing about who should stay: taken as a list it would empty the segment."""
     if planned.derived.members or not planned.derived.held:
         return
+    if planned.derived.erased == planned.derived.held:
+        raise Permanent(
+            "Everybody in this file was erased, and AudSync keeps erased people out of every file.",
+            code="all_erased",
+            next_step="Nothing is to be done. An admin can lift an erasure.",
+        )
     wanted = KINDS[delivery.destination.identifier].label
     raise Permanent(
         f"None of the {planned.derived.held:,} members of this file fits: {connector.label} is fed with {wanted} here.",

@@ -25,7 +25,7 @@ from tests.uploads.kit import settled
 from tests.uploads.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment
 from uploads import files, partials
 from uploads.erasing import EraseWish, erase_begin, erase_retry
-from uploads.models import Snapshot, Upload
+from uploads.models import Delivery, Snapshot, Upload
 from uploads.models_erasing import Erasure, ErasureStep
 from uploads.models_partials import PartialUpload
 from uploads.services import upload_cancel
@@ -116,6 +116,20 @@ def test_where_a_file_is_under_way_the_person_is_removed_as_well(
     erasure = followed(erase_begin(actor=actor, search=search, wish=wish))
     assert erasure.steps.filter(what="removal").count() == 2
     assert HASH not in at_mediarithmics(box, second)
+
+
+def test_a_file_of_none_but_erased_people_says_so_and_removes_nobody(
+    api: Client, segment: Segment, actor: Actor, box: Sandbox
+) -> None:
+    deliver(api, segment, PERSON, *OTHERS)
+    followed(begin_erasure(actor))
+    before = at_mediarithmics(box, segment)
+    upload(api, segment, f"email\n{PERSON}\n")
+    run_until_quiet(wait=3)
+    delivery = Delivery.objects.latest("pk")
+    assert (delivery.status, delivery.error_code) == ("failed", "all_erased")
+    assert "Everybody in this file was erased" in delivery.error_text
+    assert at_mediarithmics(box, segment) == before
 
 
 def test_where_the_person_came_after_the_search_they_are_removed_as_well(

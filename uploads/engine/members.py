@@ -42,7 +42,8 @@ class MembersResult:
 
 @dataclass(frozen=True)
 class DerivedResult:
-    """What a destination can take of an upload: `members` in the file, `held` in the report.
+    """What a destination can take of an upload: `members` in the file, `held` in the report, `erased` of them because
+    they were erased.
 
     `merged` members became equal to others by the conversion. `same`: the file is a hard link of the upload's set.
     """
@@ -51,6 +52,7 @@ class DerivedResult:
     held: int
     merged: int
     same: bool
+    erased: int = 0
 
 
 def build_members(
@@ -160,7 +162,7 @@ def derive_members(
             report.abort()
             raise
         held = report.counts.total()
-        return DerivedResult(written, held, reader.count - held - written, same)
+        return DerivedResult(written, held, reader.count - held - written, same, report.counts["erased"])
 
 
 def _filtered(sieve: _Sieve, out: Path) -> int:
