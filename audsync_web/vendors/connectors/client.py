@@ -224,7 +224,7 @@ class VendorClient:
             if not answer.is_redirect:
                 return reply
             url, params = self._redirect_target(method, url, answer.headers["Location"]), None
-        raise Permanent("The vendor redirects in a circle.", next_step="Check the base URL.")
+        raise Permanent("The vendor redirects in a circle.", next_step="Check the API address.")
 
     def _prepared(
         self,
@@ -255,7 +255,7 @@ class VendorClient:
             raise Permanent(
                 "The vendor redirects to another address, which is not followed: credentials would go there.",
                 code="redirect_refused",
-                next_step="Check the base URL of the vendor account.",
+                next_step="Check the API address of the vendor account.",
             )
         return target
 
@@ -271,11 +271,11 @@ class VendorClient:
             return Permanent(
                 "The vendor's certificate could not be verified.",
                 code="tls_failed",
-                next_step="Check the base URL; if it is right, tell the vendor.",
+                next_step="Check the API address; if it is right, tell the vendor.",
             )
         if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
             return Permanent(
-                "The vendor's address is not a valid URL.", code="bad_url", next_step="Check the base URL."
+                "The vendor's address is not a valid URL.", code="bad_url", next_step="Check the API address."
             )
         if _never_sent(error) or not effect:
             return Transient("The vendor cannot be reached or broke off the connection.", code="unreachable")

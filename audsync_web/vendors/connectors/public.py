@@ -27,7 +27,7 @@ def _refuse_private(sock: socket.socket) -> None:
         sock.close()
         raise PrivateAddress(
             "The vendor's address lies inside a private network, which is refused.",
-            next_step="Correct the base URL, or set AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS=1 where this is wanted.",
+            next_step="Correct the API address, or set AUDSYNC_ALLOW_PRIVATE_VENDOR_HOSTS=1 where this is wanted.",
         )
 
 

@@ -101,7 +101,7 @@ class Session:
             raise Permanent(
                 "Anonymised answered the login without a token.",
                 code="answer_unreadable",
-                next_step="Check the base URL of the vendor account.",
+                next_step="Check the API address of the vendor account.",
                 status=reply.status,
             )
         return self._dated(token)

@@ -105,7 +105,7 @@ class Session:
         if reply.status == 401:
             raise AuthenticationFailed(
                 "Synerise rejected the key: it is wrong or inactive, not a workspace's, or of another region.",
-                next_step="Enter a working workspace API key, and check that the base URL is the workspace's region.",
+                next_step="Enter a working workspace API key, and check that the API address is that of its region.",
                 vendor_text=self.client.said(reply),
                 status=401,
             )
@@ -122,7 +122,7 @@ class Session:
             raise Permanent(
                 "Synerise answered the login without a token.",
                 code="answer_unreadable",
-                next_step="Check the base URL of the vendor account.",
+                next_step="Check the API address of the vendor account.",
                 status=reply.status,
             )
         self._own_login = True

@@ -21,7 +21,7 @@ FIELDS: tuple[Field, ...] = (
         "API host",
         "choice",
         default="auto",
-        choices=(("auto", "By the base URL"), ("console", "Console"), ("impbus", "Impbus")),
+        choices=(("auto", "By the API address"), ("console", "Console"), ("impbus", "Impbus")),
         help=f"Impbus is {IMPBUS_HOST}; everything else is taken for the Console.",
     ),
     Field(
