@@ -249,7 +249,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SegmentStatus": "segments.models.SegmentStatus",
         "DestinationStatus": "segments.api_shapes.DESTINATION_STATUSES",
-        "UploadStatus": "uploads.api_shapes.UPLOAD_STATUSES",
+        "UploadStatus": "uploads.api.shapes.UPLOAD_STATUSES",
         "DeliveryStatus": "uploads.models.DeliveryStatus",
         "UploadMode": "uploads.models.Mode",
         "VendorAccountStatus": "audsync_web.vendors.api.ACCOUNT_STATUSES",

@@ -20,5 +20,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("audsync_web.vendors.identity_urls")),
     path("", include("segments.urls")),
     path("", include("uploads.urls")),
-    path("", include("uploads.lifecycle_urls")),
 ]

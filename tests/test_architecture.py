@@ -114,7 +114,14 @@ def test_the_file_engine_knows_no_django() -> None:
         ("segments", {"publishing.py"}),
         (
             "uploads",
-            {"delivery.py", "preflight.py", "sources.py", "asking.py", "erasing_steps.py", "benchmark_delivery.py"},
+            {
+                "delivery/job.py",
+                "inspection/preflight.py",
+                "intake/sources.py",
+                "erasure/asking.py",
+                "erasure/steps.py",
+                "benchmarks/delivery.py",
+            },
         ),
     ],
 )
@@ -122,7 +129,7 @@ def test_only_few_modules_obtain_a_live_connector(package: str, allowed: set[str
     wrong = [
         f"{module_of(path)} imports {target}"
         for path in (ROOT / package).rglob("*.py")
-        if path.name not in allowed and "migrations" not in path.parts
+        if path.relative_to(ROOT / package).as_posix() not in allowed and "migrations" not in path.parts
         for target in imported_by(path)
         if target in {"audsync_web.vendors.runtime.connector_for", "audsync_web.vendors.runtime.build_connector"}
     ]
@@ -132,7 +139,7 @@ def test_only_few_modules_obtain_a_live_connector(package: str, allowed: set[str
 def test_no_module_but_its_connector_names_a_vendor() -> None:
     """A vendor is added by its connector and a line in the registry; what another module decides, it asks the
     connector's declarations."""
-    ours = {"connectors", "sandbox", "management"}
+    ours = {"connectors", "sandbox", "management", "benchmarks"}
     wrong = [
         f"{module_of(path)} names {node.value}"
         for path in product_files()
@@ -150,3 +157,44 @@ def test_no_module_has_grown_past_one_job() -> None:
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 450
     ]
     assert not long, "\n".join(long)
+
+
+# What stands at `uploads/`, from the bottom up: each imports only what stands before it.
+UPLOADS = (
+    "engine",
+    "models",
+    "files",
+    "rules",
+    "receiving",
+    "settling",
+    "membership",
+    "services",
+    "lifecycle",
+    "intake",
+    "delivery",
+    "inspection",
+    "erasure",
+    "housekeeping",
+    "tasks",
+    "views",
+    "api",
+    "urls",
+    "api_urls",
+    "benchmarks",
+    "apps",
+)
+
+
+def test_the_packages_of_uploads_import_one_way() -> None:
+    order = {name: place for place, name in enumerate(UPLOADS)}
+    wrong = []
+    for path in sorted((ROOT / "uploads").rglob("*.py")):
+        own = module_of(path).split(".")
+        if "migrations" in own or own == ["uploads"]:
+            continue
+        for target in imported_by(path):
+            top, _, rest = target.partition(".")
+            name = rest.partition(".")[0]
+            if top == "uploads" and order.get(name, len(order)) > order[own[1]]:
+                wrong.append(f"{module_of(path)} imports {target}")
+    assert not wrong, "\n".join(wrong)

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .api import (
-    MembershipView,
-    RejectionsView,
-    UploadCancelView,
-    UploadListView,
-    UploadRetryView,
-    UploadView,
-    VendorReportView,
-)
-from .api_erasing import (
+from .api.erasing import (
     ErasureLiftView,
     ErasureListView,
     ErasureRetryView,
@@ -22,15 +13,19 @@ from .api_erasing import (
     PersonSearchListView,
     PersonSearchView,
 )
-from .api_lifecycle import TopUpView, UploadUndoView
-from .api_preflight import PreflightView
-from .api_sources import (
-    SegmentationProfilesView,
-    SegmentationUploadsView,
-    SourcePullCancelView,
-    SourcePullView,
+from .api.lifecycle import TopUpView, UploadUndoView
+from .api.preflight import PreflightView
+from .api.sources import SegmentationProfilesView, SegmentationUploadsView, SourcePullCancelView, SourcePullView
+from .api.tus import TusCreateView, TusUploadView
+from .api.uploads import (
+    MembershipView,
+    RejectionsView,
+    UploadCancelView,
+    UploadListView,
+    UploadRetryView,
+    UploadView,
+    VendorReportView,
 )
-from .tus import TusCreateView, TusUploadView
 
 MEMBERSHIP = "segment/<int:segment_id>/membership"
 SEGMENTATION = "vendor-accounts/<int:vendor_account_id>/segmentations/<str:uuid>"

@@ -16,11 +16,11 @@ class UploadsConfig(AppConfig):
         from audsync_web.jobs.kinds import JobKind, on_tick, register
         from segments.active import register_reader
 
-        from . import delivery, housekeeping, tasks, waiting  # housekeeping registers its hooks
-        from .active import read_active_memberships
-        from .models import Delivery, Upload
-        from .models_erasing import Erasure, PersonSearch
-        from .models_sources import SourcePull
+        from . import housekeeping, tasks  # housekeeping registers its hooks
+        from .delivery import job as delivery
+        from .delivery import waiting
+        from .membership.active import read_active_memberships
+        from .models import Delivery, Erasure, PersonSearch, SourcePull, Upload
 
         register_reader(read_active_memberships)
 

@@ -19,23 +19,23 @@ from audsync_web.people.models import Company
 from segments.models import EMPTY, Destination, Wanted
 
 from . import files
-from .delivery import give_up
-from .derived import NothingToSend, upload_from_snapshot
-from .membership import ensure_snapshot
+from .delivery.job import give_up
+from .delivery.reports import report_names
+from .delivery.run import PART_HOLDER
+from .intake.partials import partial_drop
+from .lifecycle.derived import NothingToSend, upload_from_snapshot
+from .membership.snapshots import ensure_snapshot
 from .models import (
     PART_ENDED,
     Delivery,
     DeliveryStatus,
     Mode,
     Part,
+    PartialUpload,
     Snapshot,
     Upload,
     UploadStatus,
 )
-from .models_partials import PartialUpload
-from .partials import partial_drop
-from .reports import report_names
-from .run import PART_HOLDER
 from .services import delivery_request_cancel
 from .settling import upload_settle
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from audsync_web.people.models import Company
 from audsync_web.vendors.connectors.identifiers import KINDS, conversion
 from segments.models import Destination, Segment
 
 from .engine.refusal import FileRefused
+from .models import Upload
 
 
 def destinations_for_upload(segment: Segment) -> list[Destination]:
@@ -49,3 +51,8 @@ def require_taker(destinations: Sequence[Destination], kind: str) -> None:
         "kind_not_taken",
         f"no destination of this segment can take {kind} identifiers; it is fed with {' and '.join(wanted)}",
     )
+
+
+def caution_of(upload: Upload, company: Company) -> float:
+    """The share of a destination that this upload may remove before the page asks a second time."""
+    return company.max_removed_share if upload.max_removed_share is None else upload.max_removed_share

@@ -6,7 +6,11 @@ from celery import shared_task
 
 from audsync_web.jobs.engine import run_slice
 
-from . import delivery, erasing, inspection, searching, sources
+from .delivery import job as delivery
+from .erasure import job as erasing
+from .erasure import searching
+from .inspection import job as inspection
+from .intake import sources
 
 
 @shared_task(name="uploads.inspect", ignore_result=True)

@@ -73,7 +73,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The browser's session, on the calls that pages make themselves."""
 
-    target_class = "uploads.tus.SessionActorAuthentication"
+    target_class = "uploads.api.tus.SessionActorAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

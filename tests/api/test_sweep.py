@@ -18,9 +18,7 @@ from audsync_web.people.models import AuditEntry, Company, User
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, Segment
 from tests.api_world import account, api, make_segment, marketer_api, stranger_api, upload
-from uploads.models_erasing import Erasure, PersonSearch
-from uploads.models_partials import PartialUpload
-from uploads.models_sources import SourcePull
+from uploads.models import Erasure, PartialUpload, PersonSearch, SourcePull
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

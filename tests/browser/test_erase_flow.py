@@ -22,9 +22,7 @@ from tests.api_world import bearer_client, upload
 from tests.factories import make_actor, make_company, make_person
 from tests.jobs_helper import run_until, run_until_quiet
 from tests.sandbox_accounts import connect, hurry
-from uploads.models import Snapshot, Upload
-from uploads.models_erasing import Erasure, PersonSearch
-from uploads.models_sources import SourcePull
+from uploads.models import Erasure, PersonSearch, Snapshot, SourcePull, Upload
 
 from .kit import PHONE, WIDE, log_in, nothing_fails, window
 

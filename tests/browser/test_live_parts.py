@@ -14,8 +14,7 @@ from audsync_web.people.models import Role
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from tests.factories import make_company, make_person
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
-from uploads.models import Upload, UploadStatus
-from uploads.models_sources import PullStatus, SourcePull
+from uploads.models import PullStatus, SourcePull, Upload, UploadStatus
 
 from .kit import log_in, nothing_fails, window
 

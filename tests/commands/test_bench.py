@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audsync_web.management.commands.bench import BENCHES
-from uploads.benchmark_files import bench_xandr_file
+from uploads.benchmarks.files import bench_xandr_file
 
 ROWS = 2_000
 # rows, our seconds, the reference's, the ratio, megabytes, the reference's name
@@ -48,6 +48,6 @@ def test_an_unknown_name_is_refused_and_the_list_pointed_out() -> None:
 def test_a_vendor_file_whose_lines_differ_from_the_references_ends_the_benchmark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uploads.benchmark_files._printf", lambda vendor: 'printf "%s:0\\n", $0')
+    monkeypatch.setattr("uploads.benchmarks.files._printf", lambda vendor: 'printf "%s:0\\n", $0')
     with pytest.raises(Exception, match="cmp"):
         bench_xandr_file(tmp_path, ROWS, 1)

@@ -23,7 +23,7 @@ from tests.api_world import BASE, bearer_client, csv_of, make_segment, upload
 from tests.conftest import LoggedIn
 from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
-from uploads import journal, planning, sending
+from uploads.delivery import journal, planning, sending
 from uploads.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)

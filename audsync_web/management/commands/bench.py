@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from uploads import benchmark_batches, benchmark_files, benchmark_history, benchmarks
+from uploads.benchmarks import batches, files, history, whole_path
 from uploads.engine import benchmarks as stages
 from uploads.engine.benchmarks import BenchRow
 
@@ -18,7 +18,7 @@ Bench = Callable[[Path, int, int], list[BenchRow]]
 
 BENCHES: dict[str, tuple[Bench, int, str]] = {
     "upload": (
-        benchmarks.bench_upload,
+        whole_path.bench_upload,
         1_000_000,
         "a file from request to vendor accepted, beside md5sum and curl",
     ),
@@ -32,22 +32,22 @@ BENCHES: dict[str, tuple[Bench, int, str]] = {
     "difference": (stages.bench_difference, 1_000_000, "the changes between two sets, beside sort -u and comm"),
     "formats": (stages.bench_formats, 1_000_000, "Xandr and mediarithmics parts, beside awk and gzip"),
     "xandr-file": (
-        benchmark_files.bench_xandr_file,
+        files.bench_xandr_file,
         5_000_000,
         "a snapshot to Xandr's files on disk, beside awk and gzip",
     ),
     "mediarithmics-file": (
-        benchmark_files.bench_mediarithmics_file,
+        files.bench_mediarithmics_file,
         5_000_000,
         "a snapshot to mediarithmics' files on disk, beside awk",
     ),
     "history": (
-        benchmark_history.bench_history,
+        history.bench_history,
         1_000_000,
         "every list and filter of the history, beside 200 ms; on PostgreSQL, too, with DATABASE_URL",
     ),
     "synerise": (
-        benchmark_batches.bench_synerise,
+        batches.bench_synerise,
         200_000,
         "members as batches to a local sink, beside a plain loop",
     ),

@@ -16,7 +16,8 @@ from django.utils import timezone
 from audsync_web.people.models import Company
 from tests.api_world import BASE, csv_of, upload
 from tests.jobs_helper import run_until_quiet
-from uploads import files, inspection
+from uploads import files
+from uploads.inspection import job as inspection
 from uploads.models import Upload
 
 from .kit import ONE_COLUMN, TOO_LARGE, nothing_was_kept, raw_post, url_of
@@ -164,7 +165,7 @@ def test_a_database_without_room_is_told_as_507(
     def fails(**_: Any) -> Any:
         raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr("uploads.tus.partial_create", fails)
+    monkeypatch.setattr("uploads.api.tus.partial_create", fails)
     headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}
     answer = api.post(f"{BASE}/segment/{segment['id']}/membership/tus", b"", content_type="", headers=headers)
     assert answer.status_code == 507

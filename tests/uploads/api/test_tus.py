@@ -26,10 +26,10 @@ from tests.api_world import BASE, csv_of, md5_of
 from tests.conftest import LoggedIn
 from tests.factories import make_actor
 from tests.jobs_helper import run_until_quiet
-from uploads import files, partials
+from uploads import files
 from uploads.housekeeping import drop_unfinished_uploads
-from uploads.models import Upload
-from uploads.models_partials import PartialUpload
+from uploads.intake import partials
+from uploads.models import PartialUpload, Upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,10 +9,8 @@ from typing import Any
 from django.utils import timezone
 
 from tests.uploads.kit import make_delivery, make_upload
-from uploads.models import Snapshot
-from uploads.models_erasing import Erasure
-from uploads.models_sources import SourcePull
-from uploads.overview import acceptance_by_day, members_by_day
+from uploads.models import Erasure, Snapshot, SourcePull
+from uploads.views.overview import acceptance_by_day, members_by_day
 
 LIVE_QUERIES = 5  # the session, the person with their companies, uploads, other jobs, what needs somebody
 

@@ -13,9 +13,9 @@ from audsync_web.people.models import AuditEntry
 from audsync_web.vendors.connectors.base import Finding, Level
 from tests.jobs_helper import run_until_quiet
 from tests.uploads.kit import make_destination, make_segment, make_upload
-from uploads.matrix import matrix_of
+from uploads.inspection.preflight import Row
 from uploads.models import Delivery, Snapshot, Upload
-from uploads.preflight import Row
+from uploads.views.matrix import matrix_of
 
 from .kit import ready
 

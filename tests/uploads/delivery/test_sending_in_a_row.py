@@ -1,0 +1,207 @@
+"""Batches whose answer is their end go out in a row; what is counted and who is let in stays right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from audsync_web.jobs.models import Quota
+from audsync_web.people.actors import Actor
+from audsync_web.people.models import Company
+from audsync_web.sandbox.framework import Entry
+from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.base import RemoteState, Token
+from audsync_web.vendors.connectors.formats import Op
+from audsync_web.vendors.connectors.synerise.connector import SyneriseConnector
+from audsync_web.vendors.runtime import DatabaseTokens
+from segments.services import segment_create
+from tests.api_world import upload
+from tests.jobs_helper import run_until_quiet
+from tests.sandbox_accounts import connect
+from tests.uploads import kit
+from uploads.delivery import sending
+from uploads.delivery.payload import PartMaker, Payload
+from uploads.delivery.sums import SentSums
+from uploads.models import Delivery, Part, PartStatus
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_many_small_batches_are_all_counted_and_leave_the_workspace_free(
+    box: Sandbox, actor: Actor, api: Client
+) -> None:
+    connect(box, actor, "synerise", identifier="custom_id", batchItems=3, sampleSize=0, graceMinutes=0)
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    members = [f"crm-{number:03d}" for number in range(40)]
+    assert upload(api, segment, "\n".join(("custom_id", *members, ""))).status_code == 201
+    run_until_quiet(wait=5)
+    delivery = Delivery.objects.get()
+    assert delivery.status == "completed", delivery.error_text
+    assert (delivery.accepted, delivery.refused, delivery.wire_lines) == (40, 0, 40)
+    assert delivery.parts_done == delivery.parts_total == 14
+    assert set(delivery.parts.values_list("status", flat=True)) == {PartStatus.ACKNOWLEDGED}
+    assert not Quota.objects.exclude(holder="").exists()
+    assert delivery.planned_at is not None
+    assert delivery.first_sent_at is not None
+    assert delivery.last_sent_at is not None
+    assert delivery.planned_at <= delivery.first_sent_at <= delivery.last_sent_at
+
+
+def ledger(box: Sandbox) -> list[Entry]:
+    return box.context.ledger.entries("mediarithmics")
+
+
+class Killed(BaseException):
+    """The worker is gone: nothing in the code answers to it."""
+
+
+def run_until_the_worker_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies where sums would be written."""
+
+    def die(_: SentSums) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SentSums, "fields", die)
+        with pytest.raises(Killed):
+            run_until_quiet()
+
+
+def sums(delivery: Delivery) -> tuple[int | None, int, int]:
+    delivery.refresh_from_db()
+    return delivery.accepted, delivery.wire_lines, delivery.parts_done
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_the_sums_of_a_row_whose_worker_died_are_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_until_the_worker_dies(monkeypatch)
+    delivery = Delivery.objects.get()
+    assert delivery.parts.filter(status=PartStatus.ACKNOWLEDGED).count() == 4
+    assert sums(delivery) == (None, 0, 0)
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    run_until_quiet(wait=5)
+    assert sums(delivery) == (20, 20, 4)
+    assert delivery.wire_bytes == sum(delivery.parts.values_list("wire_bytes", flat=True)) > 0
+
+
+@pytest.fixture
+def rows_of_five(box: Sandbox, actor: Actor, api: Client) -> None:
+    """Twenty members on their way to Synerise in four batches."""
+    connect(box, actor, "synerise", identifier="custom_id", batchItems=5, sampleSize=0, graceMinutes=0)
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    upload(api, segment, "\n".join(("custom_id", *(f"crm-{number}" for number in range(20)), "")))
+
+
+def batches(box: Sandbox) -> int:
+    entries = box.context.ledger.entries("synerise")
+    return sum(entry.path == "/v4/clients/batch" for entry in entries)
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_and_the_next_ones_intent_are_stored_together_so_that_only_that_one_is_in_doubt(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = SyneriseConnector.send_part
+
+    def die_before_the_third(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
+        if part.number == 3:
+            raise Killed
+        return send(self, delivery, part, journal)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyneriseConnector, "send_part", die_before_the_third)
+        with pytest.raises(Killed):
+            run_until_quiet()
+    parts = list(Part.objects.order_by("number").values_list("status", "intent__step"))
+    assert parts == [("acknowledged", None), ("acknowledged", None), ("sending", "send"), ("planned", None)]
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(0))
+    run_until_quiet(wait=5)
+    assert Delivery.objects.get().status == "completed"
+    assert batches(box) == 4
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_the_next_batch_is_made_while_the_vendor_works_on_the_one_before(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    make = PartMaker._in_memory
+
+    def noted(self: PartMaker, part: Part) -> Payload:
+        made.append((part.number, Part.objects.filter(status=PartStatus.ACKNOWLEDGED).count()))
+        return make(self, part)
+
+    monkeypatch.setattr(PartMaker, "_in_memory", noted)
+    run_until_quiet(wait=5)
+    assert made == [(1, 0), (2, 0), (3, 1), (4, 2)], "each once, before the answer to the one before is stored"
+    assert batches(box) == 4
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_that_cannot_be_made_costs_the_one_before_nothing(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = PartMaker._in_memory
+
+    def broken(self: PartMaker, part: Part) -> Payload:
+        if part.number == 3:
+            raise OSError("the change file is damaged")
+        return make(self, part)
+
+    monkeypatch.setattr(PartMaker, "_in_memory", broken)
+    run_until_quiet(wait=5)
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.error_code, delivery.accepted) == ("partial", "internal_error", 10)
+    assert batches(box) == 2
+
+
+def test_a_part_that_goes_alone_is_stored_with_its_sums_or_not_at_all(
+    box: Sandbox, actor: Actor, api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("queue_seconds", "run_seconds"):
+        box.context.faults.set(f"mediarithmics.{name}", "0.05")
+    monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(0))
+    connect(box, actor, "mediarithmics", identifier="user_agent_id")
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    upload(api, segment, "\n".join(("user_agent_id", *(f"vec:{number}" for number in range(5)), "")))
+
+    run_until_the_worker_dies(monkeypatch)
+    delivery = Delivery.objects.get()
+    assert delivery.parts.get().status == PartStatus.SENDING
+    Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    run_until_quiet(wait=8)
+    assert sums(delivery) == (5, 5, 1)
+    assert sum(entry.path.endswith("/executions") and entry.method == "POST" for entry in ledger(box)) == 1
+
+
+def test_a_part_that_ends_without_a_known_outcome_counts_as_such_at_once(company: Company) -> None:
+    segment = kit.make_segment(company)
+    delivery = kit.make_delivery(
+        kit.make_upload(segment), kit.make_destination(segment), "sending", adds=8, removes=1, sent=9
+    )
+    part = Part(delivery=delivery, number=1, adds=4, removes=1, lines=5, status=PartStatus.UNCERTAIN)
+    row = SentSums()
+    row.add(Payload(1, 5, 4, 1, 40, "", "", 0, 4, (Op.ADD, Op.REMOVE)), part)
+    Delivery.objects.filter(pk=delivery.pk).update(**row.fields())
+    delivery.refresh_from_db()
+    assert (delivery.uncertain, delivery.accepted, delivery.parts_done, delivery.wire_lines) == (5, None, 1, 5)
+
+
+def test_a_token_that_another_worker_renewed_is_found_once_the_vendor_refuses_the_old_one() -> None:
+    def login(value: str) -> Token:
+        return Token(value, timezone.now() + timedelta(minutes=5))
+
+    mine, other = DatabaseTokens(), DatabaseTokens()
+    assert mine.renew("key", None, lambda: login("first")) == "first"
+    assert other.renew("key", "first", lambda: login("second")) == "second"
+    assert mine.current("key") == "first"
+    assert mine.renew("key", "first", lambda: login("third")) == "second"
+    assert mine.current("key") == "second"

@@ -1,0 +1,1 @@
+"""One person, found in every membership and erased from it, from the vendors and from the files."""
