@@ -18,7 +18,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.base import LEAVE, ReleaseChoice
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
-from audsync_web.vendors.selectors import writes_whole_sets
+from audsync_web.vendors.selectors import accounts_beside, writes_whole_sets
 
 from .models import LONGEST_DURATION_DAYS, Destination, DestinationStatus, Segment, SegmentStatus, Wanted
 
@@ -125,9 +125,16 @@ def _second_kind_fault(account: VendorAccount, identifier: str) -> str | None:
     kind = account.settings["identifier"]
     if identifier and identifier != kind:
         return f"{account.name}: every segment of this account is fed with {kind}"
-    fed = Destination.objects.current().filter(vendor_account=account).exclude(identifier=kind).first()
-    if fed is None or not writes_whole_sets(account):
+    beside = Destination.objects.current().filter(vendor_account__in=accounts_beside(account))
+    fed = beside.exclude(identifier=kind).select_related("vendor_account").first()
+    if fed is None or not (writes_whole_sets(account) or writes_whole_sets(fed.vendor_account)):
         return None
+    if fed.vendor_account_id != account.pk:
+        other = fed.vendor_account.name
+        return (
+            f"{account.name}: it leads to the same place as {other}, whose segments are fed with {fed.identifier}. A "
+            f"segment fed with {kind} would take its members out of theirs; feed both accounts with one kind"
+        )
     return (
         f"{account.name}: its segments are fed with {fed.identifier}, and it is set to {kind} now. A segment fed with "
         f"another kind would take its members out of theirs; set it back to {fed.identifier}, or take them off it"

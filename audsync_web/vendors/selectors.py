@@ -179,6 +179,13 @@ def destinations_of(account: VendorAccount, limit: int) -> Sequence[Any]:
     return list(rows.order_by("-pk")[: limit + 1])
 
 
+def accounts_beside(account: VendorAccount) -> QuerySet[VendorAccount]:
+    """The company's accounts that write to the same profiles, itself among them: those of one quota scope."""
+    return VendorAccount.objects.filter(
+        company_id=account.company_id, vendor=account.vendor, quota_scope=account.quota_scope
+    )
+
+
 def writes_whole_sets(account: VendorAccount) -> bool:
     """Whether what is sent for a member there has to name all segments that hold it."""
     with connector_for(account) as connector:

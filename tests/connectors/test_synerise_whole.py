@@ -168,6 +168,17 @@ def test_segments_of_one_account_are_never_fed_with_two_kinds_of_identifier(box:
     make_segment(api, name="One by one")
 
 
+def test_two_accounts_in_one_workspace_are_not_fed_with_two_kinds_of_identifier(
+    box: Sandbox, actor: Actor, api: Client
+):
+    one = connect(box, actor, "synerise", name="One")
+    two = connect(box, actor, "synerise", name="Two", identifier="email")
+    make_segment(api, destinations=[one.pk])
+    wish = {"name": "By address", "destinations": [two.pk]}
+    refused = api.post(f"{BASE}/segment", wish, content_type="application/json")
+    assert (refused.status_code, "the same place as One" in refused.json()["error"]) == (400, True), refused.content
+
+
 def test_segments_of_two_accounts_in_one_workspace_keep_their_members(box: Sandbox, actor: Actor, api: Client):
     box.context.faults.set("synerise.tags_mode", "replace")
     box.context.faults.set("synerise.apply_seconds", "0.05")

@@ -18,6 +18,7 @@ from audsync_web.jobs.leases import CancelRequested, Lease
 from audsync_web.vendors.connectors.errors import ConnectorError, QuotaExceeded
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
 from audsync_web.vendors.runtime import connector_for
+from audsync_web.vendors.selectors import accounts_beside
 from audsync_web.vendors.services import account_needs_attention
 from uploads.models import PART_ENDED, Delivery, DeliveryStatus, PartStatus
 from uploads.services import delivery_request_cancel
@@ -25,7 +26,7 @@ from uploads.settling import upload_settle
 
 from .finishing import end_delivery, finish
 from .following import poll_due_parts
-from .neighbours import accounts_beside, forget_removed_neighbours
+from .neighbours import forget_removed_neighbours
 from .planning import plan
 from .run import STOPPED, Run
 from .sending import reconcile_open_part, resume_interrupted, send_next_parts

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
-
 from audsync_web.jobs.leases import Lease
-from audsync_web.vendors.models import VendorAccount
+from audsync_web.vendors.selectors import accounts_beside
 from segments.models import Destination, Wanted
 from uploads.models import Delivery
-
-
-def accounts_beside(account: VendorAccount) -> QuerySet[VendorAccount]:
-    """The company's accounts that write to the same profiles, itself among them: those of one quota scope."""
-    return VendorAccount.objects.filter(
-        company_id=account.company_id, vendor=account.vendor, quota_scope=account.quota_scope
-    )
 
 
 def forget_removed_neighbours(lease: Lease, delivery: Delivery) -> None:

@@ -17,6 +17,7 @@ from audsync_web.vendors.connectors.base import Connector, DeliveryContext
 from audsync_web.vendors.connectors.errors import Permanent
 from audsync_web.vendors.connectors.formats import Op, PartRules
 from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.selectors import accounts_beside
 from segments.models import Destination
 from uploads import files
 from uploads.engine.difference import MAX_NEIGHBOURS, DifferenceCounts, Target, difference_many
@@ -36,8 +37,6 @@ from uploads.membership.snapshots import (
     uncertain_path,
 )
 from uploads.models import Delivery, DeliveryStatus, Mode, Part, Snapshot
-
-from .neighbours import accounts_beside
 
 PARTS_AT_ONCE = 500
 LARGER_PARTS = "Leave the longest identifiers out, or let the account's parts be larger."
