@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,13 +20,6 @@ from tests.sandbox_accounts import connect
 EMAIL = "person-1@example.invalid"
 SHARED = "demo-cookie-shared"
 FRAGMENT = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
-        assert box.context.ledger.violations() == []
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,13 +19,6 @@ from tests.uploads.kit import make_segment
 CUSTOM_ID = "demo-crm-000007"
 EMAIL = "person-7@example.invalid"
 TAG = "loyal-buyers"
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
-        assert box.context.ledger.violations() == []
 
 
 @pytest.fixture

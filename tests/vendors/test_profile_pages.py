@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,13 +17,6 @@ from tests.conftest import LoggedIn
 from tests.sandbox_accounts import connect
 
 FRAGMENT = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox() as box:
-        yield box
-        assert box.context.ledger.violations() == []
 
 
 @pytest.fixture
