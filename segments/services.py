@@ -18,7 +18,8 @@ from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.base import LEAVE, ReleaseChoice
 from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
-from audsync_web.vendors.selectors import accounts_beside, writes_whole_sets
+from audsync_web.vendors.selectors import accounts_beside
+from audsync_web.vendors.services import writes_whole_sets
 
 from .models import LONGEST_DURATION_DAYS, Destination, DestinationStatus, Segment, SegmentStatus, Wanted
 

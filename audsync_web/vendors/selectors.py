@@ -15,7 +15,6 @@ from audsync_web.jobs.models import Quota
 from audsync_web.people.models import Company
 
 from .models import AccountStatus, VendorAccount
-from .runtime import connector_for
 
 ORDERS: dict[str, tuple[str, ...]] = {
     "name": ("sort_name", "pk"),
@@ -184,12 +183,6 @@ def accounts_beside(account: VendorAccount) -> QuerySet[VendorAccount]:
     return VendorAccount.objects.filter(
         company_id=account.company_id, vendor=account.vendor, quota_scope=account.quota_scope
     )
-
-
-def writes_whole_sets(account: VendorAccount) -> bool:
-    """Whether what is sent for a member there has to name all segments that hold it."""
-    with connector_for(account) as connector:
-        return bool(connector.asks_for_neighbours)
 
 
 def has_destinations(account: VendorAccount) -> bool:

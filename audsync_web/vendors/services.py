@@ -397,3 +397,9 @@ def account_crashed(lease: Lease, reference: str) -> None:
         next_step="Check the account again; if it stays, give the reference to whoever runs AudSync.",
         next_action_at=timezone.now() + HEALTH_EVERY,
     )
+
+
+def writes_whole_sets(account: VendorAccount) -> bool:
+    """Whether what is sent for a member there has to name all segments that hold it."""
+    with connector_for(account) as connector:
+        return bool(connector.asks_for_neighbours)
