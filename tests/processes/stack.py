@@ -165,8 +165,18 @@ class Stack:
     def ended(self, upload: dict[str, Any]) -> dict[str, Any]:
         """The upload once it is completed or failed."""
         path = f"/segment/{upload['segmentId']}/membership/upload/{upload['id']}"
-        wait_for(lambda: self.call("GET", path).json()["status"] in {"completed", "failed"}, "the upload", self.log)
-        found: dict[str, Any] = self.call("GET", path).json()
+        found: dict[str, Any] = {}
+
+        def has_ended() -> bool:
+            found.update(self.call("GET", path).json())
+            return found["status"] in {"completed", "failed"}
+
+        try:
+            wait_for(has_ended, "the upload", self.log)
+        except AssertionError as error:
+            error.add_note(f"it is at {json.dumps(found)}")
+            error.add_note("\n".join(told_of(one) for one in self.tree()))
+            raise
         return found
 
     def members(self, vendor: str, segment: str) -> set[str]:
@@ -174,6 +184,15 @@ class Stack:
         answer = requests.post(f"{self.box.url}/_control/{vendor}/members", json={"segment": segment}, timeout=30)
         assert answer.status_code == 200, answer.text
         return set(answer.json())
+
+
+def told_of(process: psutil.Process) -> str:
+    """One line of a process: how it stands, what it has used, what it runs."""
+    try:
+        used, runs = sum(process.cpu_times()[:2]), " ".join(process.cmdline())
+        return f"{process.pid} {process.status()} {used:.1f} s {runs[:120]}"
+    except psutil.NoSuchProcess:
+        return f"{process.pid} is gone"
 
 
 def is_alive(process: psutil.Process) -> bool:
