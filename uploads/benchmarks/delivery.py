@@ -44,31 +44,30 @@ def run(folder: Path, sink: str, rows: str, repetitions: str) -> dict[str, Any]:
     call_command("prepare_data", verbosity=0)
     call_command("migrate", verbosity=0)
     company = Company.objects.create(slug="bench", name="Bench")
-    account = _connect(company, sink)
     ours, theirs = [], []
     for number in range(int(repetitions)):
-        sending = _queued(account, number, int(rows))
+        sending = _queued(_connect(company, sink, f"bench {number}"), int(rows))
         ours.append(_deliver(sending, sink))
-        if not number:
-            _keep_bodies(sending, folder / "bodies")
+        _keep_bodies(sending, folder / "bodies")
         theirs.append(_plain_loop(sink, folder / "bodies", int(rows)))
     return {"ours": ours, "theirs": theirs, "peak_memory": peak_memory()}
 
 
-def _connect(company: Company, sink: str) -> VendorAccount:
+def _connect(company: Company, sink: str, workspace: str) -> VendorAccount:
+    """An account of a workspace of its own: the members of another segment there would be named with each batch."""
     return account_connect(
         actor=system_actor(company),
         vendor="synerise",
-        name="sink",
+        name=workspace,
         base_url=sink,
         credentials={"apiKey": "opens-nothing"},
-        settings=SETTINGS,
+        settings={**SETTINGS, "workspace": workspace},
     )
 
 
-def _queued(account: VendorAccount, number: int, rows: int) -> Delivery:
+def _queued(account: VendorAccount, rows: int) -> Delivery:
     """A delivery of so many members to a new segment, due now."""
-    segment = Segment.objects.create(company=account.company, name=f"bench {number}", duration_days=30)
+    segment = Segment.objects.create(company=account.company, name=account.name, duration_days=30)
     destination = Destination.objects.create(
         segment=segment,
         vendor_account=account,
