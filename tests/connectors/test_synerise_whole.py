@@ -126,6 +126,24 @@ def test_refused_rows_are_counted_and_the_rest_is_live(box: Sandbox, actor: Acto
     assert members_of(box, tag) == set(PEOPLE[:10]) - {PEOPLE[1], PEOPLE[3]}
 
 
+@pytest.mark.parametrize(("size", "said"), [(3, "3 members read back agree."), (25, "25 members read back agree.")])
+def test_as_many_members_are_read_back_as_the_account_says(
+    box: Sandbox, actor: Actor, api: Client, size: int, said: str
+):
+    connect(box, actor, "synerise", sampleSize=size, batchItems=10)
+    segment = make_segment(api)
+    tag_of(api, segment)
+    assert deliver(api, segment, PEOPLE[:40])["deliveries"][0]["details"] == f"Seen at Synerise: {said}"
+
+
+def test_nobody_is_read_back_where_the_account_says_so(box: Sandbox, actor: Actor, api: Client):
+    connect(box, actor, "synerise", sampleSize=0, graceMinutes=0)
+    segment = make_segment(api)
+    tag_of(api, segment)
+    done = deliver(api, segment, PEOPLE[:40])["deliveries"][0]
+    assert done["details"] == "Accepted, not verified: there was nothing to read back."
+
+
 def test_the_count_of_a_linked_segmentation_leaves_out_who_was_refused(box: Sandbox, actor: Actor, api: Client):
     box.context.faults.set("synerise.apply_seconds", "0.05")
     box.context.faults.set("synerise.refuse_rows", "0,1,2,3,4,5")

@@ -43,7 +43,8 @@ from .run import Run, part_holder, row_holder
 from .sums import part_sums
 from .uncertain import told
 
-SAMPLED = 20
+# Parts, in each direction, that a connector is shown and that sampled members are taken from.
+SAMPLED_PARTS = 20
 
 
 def finish(run: Run) -> None:
@@ -99,23 +100,24 @@ def _sampled_parts(run: Run) -> list[Part]:
     for direction in ({"adds__gt": 0}, {"removes__gt": 0}, {"adds": 0, "removes": 0}):
         rows = run.parts().filter(status=PartStatus.ACKNOWLEDGED, **direction).order_by("number")
         numbers = list(rows.values_list("pk", flat=True))
-        chosen |= set(generator.sample(numbers, min(SAMPLED, len(numbers))))
+        chosen |= set(generator.sample(numbers, min(SAMPLED_PARTS, len(numbers))))
     return list(run.parts().filter(pk__in=chosen).order_by("number"))
 
 
 def _sample(run: Run, parts: Sequence[Part]) -> dict[str, list[str]]:
     """A few identifiers that were added and removed, for vendors that are asked about single members. Never stored."""
-    if not run.connector.capabilities.neighbours:
+    size = run.connector.sample_size
+    if not size:
         return {}
     generator = random.Random(run.delivery.pk)  # noqa: S311  # the same sample at every look, nothing secret
     found: dict[str, list[str]] = {"added": [], "removed": []}
     with files.local_file(run.delivery.changes_file) as changes:
         for name, ops in (("added", (Op.ADD, Op.RENEW)), ("removed", (Op.REMOVE,))):
             holding = [part for part in parts if set(part.ops) & {int(op) for op in ops}]
-            for part in generator.sample(holding, min(SAMPLED, len(holding))):
+            for part in generator.sample(holding, min(size, len(holding))):
                 rows = rows_of(changes, part.first_row, part.last_row, ops)
-                found[name] += generator.sample(rows, min(len(rows), -(-SAMPLED // max(1, len(holding)))))
-    return {name: values[:SAMPLED] for name, values in found.items()}
+                found[name] += generator.sample(rows, min(len(rows), -(-size // len(holding))))
+    return {name: values[:size] for name, values in found.items()}
 
 
 def end_delivery(lease: Lease, delivery: Delivery) -> None:

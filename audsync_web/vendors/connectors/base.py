@@ -261,6 +261,11 @@ class Connector(ABC):
     poll_deadline_hours: ClassVar[float] = 24.0
     """After so long without an end the delivery needs attention (polling goes on, slowly)."""
 
+    @property
+    def sample_size(self) -> int:
+        """How many members of each direction `confirm_delivery` wants to be given, as `sample` in the memory."""
+        return 0
+
     def confirm_delivery(
         self, delivery: DeliveryContext, parts: Sequence[PartRef], since: datetime
     ) -> ConfirmationState:

@@ -376,6 +376,11 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         """Each call may be repeated without harm, and repeating tells more than looking: send again from the cursor."""
         return Nothing()
 
+    @property
+    def sample_size(self) -> int:
+        """As many as the account's setting says."""
+        return int(self.config.settings["sampleSize"])
+
     def confirm_delivery(
         self, delivery: DeliveryContext, parts: Sequence[PartRef], since: datetime
     ) -> ConfirmationState:
