@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,21 +34,20 @@ _ENDINGS = {
 REFUSED_ROWS = "refusedRows"
 
 
-def store_state(
-    run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None, then: Callable[[], None] | None = None
-) -> None:
+def store_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Write a vendor's answer to the part, and the delivery's sums that follow from it.
 
     With `wire`, the answer to a send, the delivery's sums grow by the part, at once or with those of its row: with
-    hundreds of parts that end at once, adding all of them up after each would take longer than sending them. `then`
-    writes what follows in the same transaction, where the part has ended.
+    hundreds of parts that end at once, adding all of them up after each would take longer than sending them.
     """
     again = state.resend and state.status.is_final and state.status != RemoteStatus.SUCCEEDED
     # Files first: once the part has ended nothing comes back to it, and no transaction waits for storage.
     report = _keep_report(run, part, state)
     if not again:
         keep_refused_rows(run.delivery, part, state.refusals)
-    with transaction.atomic():
+    # An end whose sums are gathered by its row is one statement, which needs no transaction around it.
+    is_gathered = wire is not None and run.row is not None and state.status.is_final and not again and not report
+    with nullcontext() if is_gathered else transaction.atomic():
         if again:
             _send_again(part, state)
         else:
@@ -58,8 +58,6 @@ def store_state(
             _add_sent(run, part, wire, told)
         elif not again:
             run.lease.update(**part_sums(run.delivery), **told)
-        if then is not None and part.status in PART_ENDED:
-            then()
 
 
 def _write_answer(run: Run, part: Part, state: RemoteState) -> None:

@@ -91,7 +91,6 @@ class PartMaker:
         self._form = connector.line_format(context)
         self._rules = connector.part_rules(context)
         self._renderer: PartRenderer | None = None
-        self._ahead: tuple[int, Payload] | None = None
 
     def __enter__(self) -> Self:
         self._open = ExitStack()
@@ -106,19 +105,15 @@ class PartMaker:
             return self._in_memory(part)
         return _on_disk(self._delivery, part, self._form, self._rules, self._label)
 
-    def make_ahead(self, part: Part | None) -> None:
-        """Make a small part before its turn, while there is time. A fault is told when its turn comes, by `make`."""
-        if part is None or not self._fits_memory(part):
-            return
+    def make_ahead(self, part: Part) -> Payload | None:
+        """A small part, before its turn, while there is time. A fault is told when its turn comes, by `make`."""
+        if not self._fits_memory(part):
+            return None
         try:
-            self._ahead = (part.pk, self._in_memory(part))
+            return self._in_memory(part)
         except Exception as error:
             logger.info("part %s could not be made ahead of its turn: %s", part.pk, type(error).__name__)
-
-    def made_ahead(self, part: Part) -> Payload | None:
-        """The part, where it was made ahead."""
-        ahead, self._ahead = self._ahead, None
-        return ahead[1] if ahead is not None and ahead[0] == part.pk else None
+            return None
 
     def _fits_memory(self, part: Part) -> bool:
         return not self._rules.whole_list and not self._form.gzip and 0 < part.bytes <= IN_MEMORY_BYTES

@@ -36,7 +36,9 @@ from uploads.membership.snapshots import (
     source_members,
     uncertain_path,
 )
-from uploads.models import Delivery, DeliveryStatus, Mode, Part, Snapshot
+from uploads.models import Delivery, DeliveryStatus, Mode, Snapshot
+
+from .writing import insert_parts
 
 PARTS_AT_ONCE = 500
 LARGER_PARTS = "Leave the longest identifiers out, or let the account's parts be larger."
@@ -319,23 +321,9 @@ def _store_parts(delivery: Delivery, parts: Iterator[PartRange]) -> int:
     total = 0
     delivery.parts.all().delete()
     while block := list(itertools.islice(parts, PARTS_AT_ONCE)):
-        Part.objects.bulk_create([_part_row(delivery, part) for part in block])
+        insert_parts(delivery, block)
         total += len(block)
     return total
-
-
-def _part_row(delivery: Delivery, part: PartRange) -> Part:
-    return Part(
-        delivery=delivery,
-        number=part.number,
-        first_row=part.first_row,
-        last_row=part.last_row,
-        ops=[int(op) for op in part.ops],
-        adds=part.adds,
-        removes=part.removes,
-        lines=part.lines,
-        bytes=part.bytes,
-    )
 
 
 def _store_plan(

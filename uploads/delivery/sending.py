@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from audsync_web.jobs import quotas
+from audsync_web.jobs.engine import safely
 from audsync_web.vendors.connectors.base import CannotTell, Found, Gate, Nothing, RemoteState
 from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, TooLarge, Transient, UnknownOutcome
 from audsync_web.vendors.faults import attention_fields, due_in, error_fields, judge
@@ -36,6 +37,8 @@ ROW_SECONDS = 1.0
 PARTS_IN_A_ROW = 200
 # Where a vendor cannot tell what became of a part it is asked again so seldom.
 UNCLEAR_LOOK = timedelta(minutes=15)
+# In the intent of a part that was begun ahead of its turn: the part that goes before it.
+AFTER = "after"
 
 
 def resume_interrupted(run: Run) -> None:
@@ -44,10 +47,20 @@ def resume_interrupted(run: Run) -> None:
     Nothing is lost or doubled by that: the connector finds what was settled in the part's memory. The sums of a row
     that was not finished are made up for.
     """
+    _take_back_never_sent(run)
     run.parts().filter(status=PartStatus.SENDING, intent__isnull=True).update(status=PartStatus.PLANNED)
     if run.parts().filter(status__in=PART_ENDED).count() != run.delivery.parts_done:
         run.lease.update(**sums_again(run.delivery))
         run.reload()
+
+
+def _take_back_never_sent(run: Run) -> None:
+    """A part that was begun while the vendor worked on the one before, which has no outcome yet; see `Following`."""
+    begun = list(run.parts().filter(intent__isnull=False))
+    open_ones = {part.pk for part in begun}
+    for part in begun:
+        if part.intent and part.intent.get(AFTER) in open_ones:
+            _take_back(run, part)
 
 
 def send_next_parts(run: Run) -> bool:
@@ -79,19 +92,18 @@ def send_next_parts(run: Run) -> bool:
 def _send_row(run: Run, parts: deque[Part]) -> None:
     """Send the first part, and on while each one ends with its answer.
 
-    The next is made while the vendor works on this one, and its intent is stored together with this one's outcome: a
-    vendor may answer faster than two transactions take.
+    The next is made, and its intent stored, while the vendor works on this one: it may answer faster than that takes.
     """
     until = time.monotonic() + ROW_SECONDS
     with PartMaker(run.delivery, run.destination, run.connector) as maker:
         # Made whole before the vendor hears of it: an upload address may live for minutes only.
-        payload = maker.make(parts[0])
-        _begin(run, parts[0], payload, maker.written_at)
-        begun: Payload | None = payload
-        while begun is not None:
+        first = maker.make(parts[0])
+        _begin(run, parts[0], first, maker.written_at)
+        payload: Payload | None = first
+        while payload is not None:
             part = parts.popleft()
-            following = parts[0] if parts and time.monotonic() < until else None
-            begun = _send(run, maker, part, begun, following)
+            following = Following(run, maker, part, parts[0] if parts and time.monotonic() < until else None)
+            payload = _send(run, part, payload, following)
 
 
 @contextmanager
@@ -133,8 +145,8 @@ def _is_unsettled(part: Part) -> bool:
     return part.status == PartStatus.SUBMITTED or part.intent is not None
 
 
-def _begin(run: Run, part: Part, payload: Payload, written_at: datetime) -> None:
-    """Store that a part is about to be sent."""
+def _begin(run: Run, part: Part, payload: Payload, written_at: datetime, **stored: Any) -> None:
+    """Store that a part is about to be sent; `stored` goes into its intent."""
     now = timezone.now()
     change_part(
         run.lease,
@@ -146,7 +158,7 @@ def _begin(run: Run, part: Part, payload: Payload, written_at: datetime) -> None
         lines=payload.lines,
         wire_bytes=payload.bytes,
         md5=payload.md5,
-        intent={"step": "send", "at": now.isoformat(), "detail": {}},
+        intent={"step": "send", "at": now.isoformat(), "detail": {}, **stored},
     )
     delivery = run.delivery
     if delivery.status != DeliveryStatus.SENDING or delivery.first_sent_at is None or delivery.details:
@@ -156,41 +168,73 @@ def _begin(run: Run, part: Part, payload: Payload, written_at: datetime) -> None
             setattr(run.delivery, name, value)
 
 
-def _send(run: Run, maker: PartMaker, part: Part, payload: Payload, following: Part | None) -> Payload | None:
-    """Send a part whose intent is stored. Where its answer was its end `following` is begun; the bytes of that."""
-    meanwhile = partial(maker.make_ahead, following)
-    journal = PartJournal(run.lease, run.delivery, part, meanwhile)
+class Following:
+    """The part whose turn comes once `before` has ended: made and begun while the vendor works on that one.
+
+    Its intent names `before`. As that one's outcome is stored first, a part that was begun and whose forerunner has not
+    ended was never sent: nobody need ask the vendor for it.
+    """
+
+    def __init__(self, run: Run, maker: PartMaker, before: Part, part: Part | None) -> None:
+        self._run = run
+        self._maker = maker
+        self._before = before
+        self._part = part
+        self._payload: Payload | None = None
+
+    def prepare(self) -> None:
+        """Make and begin it, where that can be done now. Otherwise that is left to its turn."""
+        if self._part is None or self._payload is not None:
+            return
+        payload = self._maker.make_ahead(self._part)
+        if payload is not None and safely(f"beginning part {self._part.pk}", partial(self._begin, payload)):
+            self._payload = payload
+
+    def take_turn(self) -> Payload | None:
+        """Its bytes, now that it is sent; None when nothing follows."""
+        if self._part is None:
+            return None
+        payload, self._payload = self._payload, None
+        if payload is None:
+            payload = self._maker.make(self._part)
+            self._begin(payload)
+        return payload
+
+    def take_back(self) -> None:
+        """It waits for another turn, where it was begun."""
+        if self._part is not None and self._payload is not None:
+            self._payload = None
+            _take_back(self._run, self._part)
+
+    def _begin(self, payload: Payload) -> None:
+        if self._part is not None:
+            _begin(self._run, self._part, payload, self._maker.written_at, **{AFTER: self._before.pk})
+
+
+def _send(run: Run, part: Part, payload: Payload, following: Following) -> Payload | None:
+    """Send a part whose intent is stored. The bytes of the one that follows, where its answer was its end."""
+    journal = PartJournal(run.lease, run.delivery, part, following.prepare)
     try:
         state = run.connector.send_part(run.context(), payload, journal)
     except UnknownOutcome:
+        following.take_back()
         raise
     except TooLarge as error:
+        following.take_back()
         drop_payload(payload)
         _after_too_large(run, part, error)
         return None
     except ConnectorError:
         # Nothing was done at the vendor: the intent has its outcome, and the part waits for its turn again.
+        following.take_back()
         _take_back(run, part)
         raise
     drop_payload(payload)
-    return _store_and_begin(run, maker, part, payload, state, following)
-
-
-def _store_and_begin(
-    run: Run, maker: PartMaker, part: Part, payload: Payload, state: RemoteState, following: Part | None
-) -> Payload | None:
-    if following is None:
-        accept_state(run, part, state, wire=payload)
-        return None
-    ready = maker.made_ahead(following)
-    begin = partial(_begin, run, following, ready, maker.written_at) if ready is not None else None
-    accept_state(run, part, state, wire=payload, then=begin)
-    if part.status not in PART_ENDED or not run.goes_on:
-        return None
-    if ready is None:
-        ready = maker.make(following)
-        _begin(run, following, ready, maker.written_at)
-    return ready
+    accept_state(run, part, state, wire=payload)
+    if part.status in PART_ENDED and run.goes_on:
+        return following.take_turn()
+    following.take_back()
+    return None
 
 
 def _take_back(run: Run, part: Part) -> None:
@@ -214,12 +258,10 @@ def _learn_limit(run: Run, error: TooLarge) -> None:
         account_set_limit(account, "maxUploadBytes", error.refused_bytes - 1)
 
 
-def accept_state(
-    run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None, then: Callable[[], None] | None = None
-) -> None:
+def accept_state(run: Run, part: Part, state: RemoteState, *, wire: Payload | None = None) -> None:
     """Store what the vendor answered to a send, once: the job's id is unique in its quota scope. See `store_state`."""
     try:
-        store_state(run, part, state, wire=wire, then=then)
+        store_state(run, part, state, wire=wire)
     except IntegrityError:
         _ask_a_person(
             run,

@@ -1,7 +1,7 @@
-"""Writes to the rows of parts: one statement each, made once, and only while the delivery's lease is ours.
+"""Writes to the rows of parts: one statement each, made once; changes only while the delivery's lease is ours.
 
-A delivery of many small parts is written to twice for each of them, and the vendor may answer faster than the ORM puts
-an UPDATE together.
+A delivery of many small parts is written to three times for each of them, and the vendor may answer faster than the ORM
+puts a statement together.
 """
 
 from __future__ import annotations
@@ -10,12 +10,43 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from audsync_web.jobs.leases import Lease, LeaseLost
+from uploads.engine.parts import PartRange
 from uploads.models import Delivery, Part
 
 _FIELDS = {field.name: field for field in Part._meta.concrete_fields}
+
+
+def insert_parts(delivery: Delivery, parts: Sequence[PartRange]) -> None:
+    """Write the rows of planned parts; what planning does not know has its default."""
+    blank = Part(delivery=delivery)
+    columns = {f.name: _stored(f.name, getattr(blank, f.attname)) for f in _FIELDS.values() if not f.primary_key}
+    ops = {part.ops: _stored("ops", [int(op) for op in part.ops]) for part in parts}
+    rows = [[*{**columns, **_planned(part), "ops": ops[part.ops]}.values()] for part in parts]
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(str(_FIELDS[name].column)) for name in columns)
+    places = ", ".join(["%s"] * len(columns))
+    with transaction.atomic(), connection.cursor() as cursor:
+        table = quote(Part._meta.db_table)
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({places})", rows)  # noqa: S608  # our own names
+
+
+def _planned(part: PartRange) -> dict[str, int]:
+    return {
+        "number": part.number,
+        "first_row": part.first_row,
+        "last_row": part.last_row,
+        "adds": part.adds,
+        "removes": part.removes,
+        "lines": part.lines,
+        "bytes": part.bytes,
+    }
+
+
+def _stored(name: str, value: Any) -> Any:
+    return _FIELDS[name].get_db_prep_save(value, connection)
 
 
 def change_part(lease: Lease, part: Part, **values: Any) -> None:
@@ -30,8 +61,7 @@ def change_part(lease: Lease, part: Part, **values: Any) -> None:
 def write_part(lease: Lease, part: Part, names: Sequence[str]) -> None:
     """Write these fields of a part as they stand. Raises `LeaseLost` when its delivery is not ours any more."""
     lease.check()
-    fields = [_FIELDS[name] for name in names]
-    values = [field.get_db_prep_save(getattr(part, field.attname), connection) for field in fields]
+    values = [_stored(name, getattr(part, _FIELDS[name].attname)) for name in names]
     with connection.cursor() as cursor:
         cursor.execute(_statement(connection.vendor, tuple(names)), [*values, part.pk, part.delivery_id, lease.owner])
         if not cursor.rowcount:

@@ -14,7 +14,8 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 from audsync_web.sandbox.framework import Entry
 from audsync_web.sandbox.server import Sandbox
-from audsync_web.vendors.connectors.base import RemoteState, Token
+from audsync_web.vendors.connectors.base import Nothing, RemoteState, Token
+from audsync_web.vendors.connectors.errors import NotYet, TooLarge, UnknownOutcome
 from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.connectors.synerise.connector import SyneriseConnector
 from audsync_web.vendors.runtime import DatabaseTokens
@@ -103,28 +104,78 @@ def batches(box: Sandbox) -> int:
     return sum(entry.path == "/v4/clients/batch" for entry in entries)
 
 
+def statuses() -> list[tuple[str, str | None]]:
+    return list(Part.objects.order_by("number").values_list("status", "intent__step"))
+
+
 @pytest.mark.usefixtures("rows_of_five")
-def test_a_batch_and_the_next_ones_intent_are_stored_together_so_that_only_that_one_is_in_doubt(
+def test_of_a_worker_that_dies_only_the_batch_under_way_is_looked_into(
     box: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send = SyneriseConnector.send_part
+    send, asked = SyneriseConnector.send_part, []
 
-    def die_before_the_third(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
+    def die_on_the_way(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
         if part.number == 3:
+            journal.waiting()
             raise Killed
         return send(self, delivery, part, journal)
 
+    def noted(self: SyneriseConnector, delivery: Any, part: Any, *_: Any) -> Nothing:
+        asked.append(part.number)
+        return Nothing()
+
     with monkeypatch.context() as patch:
-        patch.setattr(SyneriseConnector, "send_part", die_before_the_third)
+        patch.setattr(SyneriseConnector, "send_part", die_on_the_way)
         with pytest.raises(Killed):
             run_until_quiet()
-    parts = list(Part.objects.order_by("number").values_list("status", "intent__step"))
-    assert parts == [("acknowledged", None), ("acknowledged", None), ("sending", "send"), ("planned", None)]
+    done, begun = ("acknowledged", None), ("sending", "send")
+    assert statuses() == [done, done, begun, begun]
     Delivery.objects.update(lease_owner="", lease_until=None, next_action_at=timezone.now())
+    monkeypatch.setattr(SyneriseConnector, "reconcile_part", noted)
     monkeypatch.setattr(sending, "SECOND_LOOK", timedelta(0))
     run_until_quiet(wait=5)
+    assert set(asked) == {3}, "the fourth was never sent, which needs no look"
     assert Delivery.objects.get().status == "completed"
     assert batches(box) == 4
+
+
+def fail_the_second(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> list[str]:
+    """The second batch ends so, once, after the third was begun; how that stood then."""
+    send = SyneriseConnector.send_part
+    seen: list[str] = []
+
+    def fail(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
+        if part.number == 2 and not seen:
+            journal.waiting()
+            seen.append(Part.objects.get(number=3).status)
+            raise fault
+        return send(self, delivery, part, journal)
+
+    monkeypatch.setattr(SyneriseConnector, "send_part", fail)
+    return seen
+
+
+@pytest.mark.parametrize("fault", [NotYet("Later."), UnknownOutcome("The answer was lost.")])
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_that_was_begun_waits_for_its_turn_again_when_the_one_before_does_not_end(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = fail_the_second(monkeypatch, fault)
+    run_until_quiet()
+    assert seen == ["sending"]
+    assert statuses()[2:] == [("planned", None), ("planned", None)]
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_that_was_begun_is_sent_once_when_the_one_before_has_to_be_cut(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = fail_the_second(monkeypatch, TooLarge("The vendor says that the batch is too large."))
+    run_until_quiet(wait=5)
+    delivery = Delivery.objects.get()
+    assert seen == ["sending"]
+    assert (delivery.status, delivery.accepted, delivery.wire_lines, delivery.parts_total) == ("completed", 20, 20, 5)
+    assert batches(box) == 5
 
 
 @pytest.mark.usefixtures("rows_of_five")
