@@ -217,7 +217,12 @@ CELERY_TIMEZONE = "UTC"
 TICK_SECONDS = 1.0
 CELERY_BEAT_SCHEDULE = {
     # A tick that no worker has taken is useless once the next one is out.
-    "tick": {"task": "jobs.dispatch", "schedule": TICK_SECONDS, "options": {"expires": 3}},
+    "tick": {
+        "task": "jobs.dispatch",
+        "schedule": TICK_SECONDS,
+        "kwargs": {"scheduled": True},
+        "options": {"expires": 3},
+    },
     "minute": {"task": "jobs.housekeeping", "schedule": 60.0, "options": {"expires": 50}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")

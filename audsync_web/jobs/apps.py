@@ -22,6 +22,8 @@ class JobsConfig(AppConfig):
 
 def _worker_is_ready(**_: Any) -> None:
     from .leases import free_what_the_dead_hold, heart
+    from .scheduler import stand_in
 
     free_what_the_dead_hold()
+    heart.also(stand_in)
     heart.start()

@@ -11,11 +11,12 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.db import close_old_connections, connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .kinds import JobKind, all_kinds
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 BEAT_SECONDS = 5.0
 WORKER_FRESH = timedelta(seconds=20)
+# The scheduler's row among those of the workers, and how long it may be silent.
+SCHEDULER = "scheduler"
+SCHEDULER_FRESH = timedelta(seconds=15)
 
 
 class LeaseLost(Exception):
@@ -109,6 +113,7 @@ class Heart:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._more: list[Callable[[], object]] = []
 
     def hold(self, lease: Lease) -> None:
         """Keep `lease` alive until `drop`."""
@@ -120,6 +125,10 @@ class Heart:
         """Stop renewing `lease`."""
         with self._lock:
             self._leases.pop(lease.owner, None)
+
+    def also(self, act: Callable[[], object]) -> None:
+        """Do this, too, with every beat."""
+        self._more.append(act)
 
     def start(self) -> None:
         """Start beating in this process, once (a forked process needs its own thread)."""
@@ -135,6 +144,8 @@ class Heart:
             try:
                 close_old_connections()
                 self.beat()
+                for act in self._more:
+                    act()
             except Exception as error:
                 logger.warning("heartbeat failed: %s", type(error).__name__)
                 connection.close()
@@ -182,6 +193,11 @@ def _is_alive(owner: str) -> bool:
     return pid != os.getpid() or owner in heart._leases
 
 
+def live_workers() -> QuerySet[WorkerHeartbeat]:
+    """The worker processes that gave a sign of life in the last 20 seconds."""
+    return WorkerHeartbeat.objects.filter(seen_at__gte=timezone.now() - WORKER_FRESH).exclude(worker=SCHEDULER)
+
+
 def workers_alive() -> bool:
-    """Whether any worker process gave a sign of life in the last 20 seconds."""
-    return WorkerHeartbeat.objects.filter(seen_at__gte=timezone.now() - WORKER_FRESH).exists()
+    """Whether there is such a process."""
+    return live_workers().exists()

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 
 from audsync_web.jobs.leases import heart
+from audsync_web.jobs.scheduler import note_tick
 from audsync_web.people.actors import system_actor
 from audsync_web.people.models import Company
 from audsync_web.sandbox.server import Sandbox
@@ -32,8 +33,18 @@ def test_without_a_worker_it_says_how_to_start_one() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_all_is_well_where_a_worker_runs() -> None:
+def test_without_a_scheduler_it_says_how_to_start_one() -> None:
     heart.beat()
+    code, said = doctor("--no-vendors")
+    assert code == 1
+    assert "no scheduler has ticked" in said
+    assert "celery -A audsync_web beat" in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_is_well_where_a_worker_and_a_scheduler_run() -> None:
+    heart.beat()
+    note_tick()
     code, said = doctor("--no-vendors")
     assert code == 0, said
     assert "all is well" in said

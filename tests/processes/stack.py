@@ -91,6 +91,11 @@ class Stack:
             one for one in self.tree() if is_alive(one) and {"celery", "worker"} <= set(" ".join(one.cmdline()).split())
         ]
 
+    def scheduler(self) -> psutil.Process:
+        """The process that ticks."""
+        (found,) = [one for one in self.tree() if is_alive(one) and {"celery", "beat"} <= set(one.cmdline())]
+        return found
+
     def manage(self, *words: str, given: str | None = None) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *words],

@@ -82,6 +82,19 @@ def test_a_dead_child_is_started_again(stack: Stack) -> None:
     wait_for(lambda: bool({one.pid for one in stack.workers()} - before), "a new worker", stack.log)
 
 
+def test_a_scheduler_that_hangs_keeps_no_upload_from_its_end(stack: Stack) -> None:
+    known = {"minSecondsBetweenUploads": 0}
+    stack.provision([stack.account("anonymised", **known, pollFirstSeconds=4, pollMaxSeconds=4)])
+    segment = stack.segment("Without ticks")
+    scheduler = stack.scheduler()
+    scheduler.suspend()
+    try:
+        assert stack.ended(stack.upload(segment["id"], ids(100)))["status"] == "completed"
+    finally:
+        scheduler.resume()
+        stack.provision([stack.account("anonymised", **known)])
+
+
 def test_the_vendors_own_curl_commands_drive_audsync(stack: Stack, tmp_path: Path) -> None:
     base = f"{stack.url}/api/public/v3"
     (tmp_path / "membership.csv").write_text("provider_id\nuser123\nuser456\nuser789\n")

@@ -23,10 +23,8 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Coalesce, Greatest
-from django.utils import timezone
 
-from audsync_web.jobs.leases import WORKER_FRESH
-from audsync_web.jobs.models import WorkerHeartbeat
+from audsync_web.jobs.leases import live_workers
 from audsync_web.people.models import Company
 from segments.models import Segment, SegmentStatus
 from uploads.models import UPLOAD_ENDED, Delivery, Part, PartStatus, Snapshot, Upload, UploadStatus
@@ -72,7 +70,7 @@ def upload_with_deliveries(company: Company, pk: uuid.UUID) -> list[Upload]:
 
 
 def _worker_lives() -> Exists:
-    return Exists(WorkerHeartbeat.objects.filter(seen_at__gte=timezone.now() - WORKER_FRESH))
+    return Exists(live_workers())
 
 
 def _count(rows: QuerySet[Any]) -> Subquery:

@@ -24,6 +24,7 @@ from audsync_web.celery import app
 from audsync_web.crypto import SealBroken
 from audsync_web.jobs.kinds import all_kinds
 from audsync_web.jobs.leases import workers_alive
+from audsync_web.jobs.scheduler import scheduler_alive
 from audsync_web.vendors.connectors.errors import ConnectorError
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from audsync_web.vendors.runtime import connector_for
@@ -138,7 +139,7 @@ def _storage() -> Iterator[Found]:
 
 def _workers() -> Iterator[Found]:
     try:
-        alive = workers_alive()
+        alive, ticks = workers_alive(), scheduler_alive()
         overdue = sum(_overdue(kind.model) for kind in all_kinds())
     except Exception as error:
         yield Found("workers", f"cannot be seen ({type(error).__name__})", "Mend the database first.")
@@ -148,6 +149,12 @@ def _workers() -> Iterator[Found]:
             "workers",
             "no worker is running, so uploads wait",
             "Run: manage.py up, or: celery -A audsync_web worker --pool threads  and  celery -A audsync_web beat",
+        )
+    elif not ticks:
+        yield Found(
+            "workers",
+            "no scheduler has ticked, so jobs wait longer than they need to",
+            "Run: manage.py up, or: celery -A audsync_web beat",
         )
     elif overdue:
         yield Found("workers", f"{overdue} jobs are overdue", "Start more workers, or see the log of those that run.")
