@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from audsync_web.jobs.kinds import kind_named
 from audsync_web.people.actors import Actor
@@ -134,6 +135,25 @@ def test_as_many_members_are_read_back_as_the_account_says(
     segment = make_segment(api)
     tag_of(api, segment)
     assert deliver(api, segment, PEOPLE[:40])["deliveries"][0]["details"] == f"Seen at Synerise: {said}"
+
+
+def test_members_that_are_one_in_the_form_that_is_sent_are_told_beside_the_balance(
+    box: Sandbox, actor: Actor, api: Client, logged_in: LoggedIn, manager: User
+):
+    connect(box, actor, "synerise", identifier="phone", phoneRegion="PL", graceMinutes=0)
+    segment = make_segment(api)
+    tag_of(api, segment)
+    people = ("+48 600 100 200", "600100200", "600-100-200", "600100201")
+    made = upload(api, segment, "\n".join(("phone", *people, "")))
+    run_until_quiet(wait=20)
+    path = f"{BASE}/segment/{segment['id']}/membership/upload/{made.json()['id']}"
+    seen = api.get(path).json()
+    delivery = seen["deliveries"][0]
+    assert (seen["uniqueCount"], delivery["adds"], delivery["merged"], delivery["held"]) == (4, 2, 2, 0)
+    told = "2 more members of the file equal another one in the form that is sent here, and count once."
+    pages = logged_in(manager)
+    for page in ("upload_one", "upload_receipt"):
+        assert told in pages.get(reverse(page, args=[seen["id"]])).content.decode()
 
 
 def test_nobody_is_read_back_where_the_account_says_so(box: Sandbox, actor: Actor, api: Client):

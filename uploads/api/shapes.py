@@ -35,6 +35,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     adds = serializers.IntegerField()
     removes = serializers.IntegerField()
     held = serializers.IntegerField()
+    merged = serializers.IntegerField(help_text="Members besides that equal another one in the form sent there.")
     unchanged = serializers.IntegerField()
     renewed = serializers.IntegerField()
     sent = serializers.IntegerField()
@@ -136,6 +137,7 @@ def delivery_shape(delivery: Delivery) -> dict[str, Any]:
         "adds": delivery.adds,
         "removes": delivery.removes,
         "held": delivery.held,
+        "merged": delivery.merged,
         "unchanged": delivery.unchanged,
         "renewed": delivery.renewed,
         "sent": delivery.sent,

@@ -347,6 +347,7 @@ def _store_plan(
         memory=delivery.memory | {"whole_list": rules.whole_list, "after": counts.after},
         members=derived.members + derived.held,
         held=derived.held,
+        merged=derived.merged,
         adds=counts.adds,
         renewed=counts.renewed,
         removes=counts.removes,

@@ -287,6 +287,7 @@ def _preview_cell(
         "before": counts.present if snapshot else None,
         "members": derived.members,
         "held": derived.held,
+        "merged": derived.merged,
         "adds": counts.adds,
         "renewed": counts.renewed,
         "removes": counts.removes,

@@ -235,6 +235,8 @@ class Delivery(Job):
     removes = models.BigIntegerField(default=0)
     unchanged = models.BigIntegerField(default=0)
     held = models.BigIntegerField(default=0)
+    merged = models.BigIntegerField(default=0)
+    """Members of the file besides, that equal another one in the form that is sent there: those count once."""
     sent = models.BigIntegerField(default=0)
     wire_lines = models.BigIntegerField(default=0)
     wire_bytes = models.BigIntegerField(default=0)

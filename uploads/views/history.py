@@ -46,8 +46,8 @@ UPLOAD_HEADER = (
 )  # fmt: skip
 DELIVERY_HEADER = (
     "delivery", "upload", "queued at", "ended at", "file", "segment", "vendor", "vendor account", "mode", "status",
-    "vendor status", "members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused",
-    "parts", "details",
+    "vendor status", "members", "held", "merged", "adds", "renewed", "removes", "unchanged", "sent", "accepted",
+    "refused", "parts", "details",
 )  # fmt: skip
 
 
@@ -257,8 +257,8 @@ def _delivery_lines(rows: QuerySet[Delivery]) -> Iterator[tuple[Any, ...]]:
         yield (
             row.pk, row.upload_id, _iso(row.created_at), _iso(row.finished_at), row.upload.file_name,
             row.destination.segment.name, account.vendor, account.name, row.mode, row.status, row.vendor_status,
-            row.members, row.held, row.adds, row.renewed, row.removes, row.unchanged, row.sent, row.accepted,
-            row.refused, row.parts_total, row.error_text or row.details,
+            row.members, row.held, row.merged, row.adds, row.renewed, row.removes, row.unchanged, row.sent,
+            row.accepted, row.refused, row.parts_total, row.error_text or row.details,
         )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ class Cell:
     after: int | None = None
     members: int = 0
     held: int = 0
+    merged: int = 0
     adds: int = 0
     renewed: int = 0
     removes: int = 0
@@ -101,7 +102,7 @@ def _has_changed_since(upload: Upload, at: datetime) -> bool:
 def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], caution: float) -> Cell:
     if counted.get("taken") is False:
         return Cell(destination, False, blocker=cannot_take(destination, upload.kind))
-    names = ("members", "held", "adds", "renewed", "removes", "unchanged", "again")
+    names = ("members", "held", "merged", "adds", "renewed", "removes", "unchanged", "again")
     counts = {name: counted.get(name, 0) for name in names}
     before, leave = counted.get("before"), counted.get("leave", counts["removes"])
     share = leave / before if before else 0.0

@@ -19,8 +19,8 @@ from uploads.settling import newest_deliveries
 HEADER = (
     "upload", "file", "segment", "mode", "brought by", "received at", "ended at", "bytes", "md5", "sha256",
     "rows", "members in file", "duplicates", "rejected", "vendor", "vendor account", "status", "vendor status",
-    "members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused", "not yet known",
-    "wire lines", "first sent at", "last sent at", "finished at", "vendor job ids", "details",
+    "members", "held", "merged", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused",
+    "not yet known", "wire lines", "first sent at", "last sent at", "finished at", "vendor job ids", "details",
 )  # fmt: skip
 JOBS_SHOWN = 500
 
@@ -89,7 +89,10 @@ def receipt_json(upload: Upload, deliveries: list[Delivery], jobs: dict[int, lis
 
 def _delivery_json(delivery: Delivery, jobs: list[str]) -> dict[str, Any]:
     account = delivery.destination.vendor_account
-    names = ("members", "held", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused", "uncertain")
+    names = (
+        "members", "held", "merged", "adds", "renewed", "removes", "unchanged", "sent", "accepted", "refused",
+        "uncertain",
+    )  # fmt: skip
     return {
         "vendor": account.vendor,
         "vendorAccount": account.name,
@@ -123,8 +126,8 @@ def _csv_delivery(delivery: Delivery, jobs: list[str]) -> tuple[Any, ...]:
     account = delivery.destination.vendor_account
     return (
         account.vendor, account.name, delivery.status, delivery.vendor_status, delivery.members, delivery.held,
-        delivery.adds, delivery.renewed, delivery.removes, delivery.unchanged, delivery.sent, delivery.accepted,
-        delivery.refused, delivery.not_yet_known, delivery.wire_lines, _iso(delivery.first_sent_at),
+        delivery.merged, delivery.adds, delivery.renewed, delivery.removes, delivery.unchanged, delivery.sent,
+        delivery.accepted, delivery.refused, delivery.not_yet_known, delivery.wire_lines, _iso(delivery.first_sent_at),
         _iso(delivery.last_sent_at), _iso(delivery.finished_at), " ".join(jobs),
         delivery.error_text or delivery.details,
     )  # fmt: skip
