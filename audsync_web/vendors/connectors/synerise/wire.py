@@ -33,8 +33,10 @@ _BANNED = "\u00ad\u2028\u2029\ufe00-\ufe0f\U00010000-\U0010ffff"
 _SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\ufeff"
 _LOCAL = rf'[^<>()\[\]\\.,;: @"\x00-\x1f\x7f{_BANNED}{_SPACES}]+'
 RULES: dict[str, IdentifierRule] = {
+    # One or two dots alone name another path: such a member could be added, and neither read back nor removed.
     "custom_id": IdentifierRule(
-        rf"[^\x00-\x1f\x7f{_BANNED}]+", "holds a character that Synerise refuses, or is longer than 255 bytes"
+        rf"\.*[^.\x00-\x1f\x7f{_BANNED}][^\x00-\x1f\x7f{_BANNED}]*|\.{{3,}}",
+        "holds a character that Synerise refuses, is “.” or “..”, or is longer than 255 bytes",
     ),
     "email": IdentifierRule(
         rf"{_LOCAL}(?:\.{_LOCAL})*@(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{{2,}}",
