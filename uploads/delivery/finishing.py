@@ -96,11 +96,13 @@ def _noted(run: Run) -> str:
 def _sampled_parts(run: Run) -> list[Part]:
     """A few acknowledged parts in each direction (a list may be sent without a change), the same at every look."""
     generator = random.Random(run.delivery.pk)  # noqa: S311  # nothing secret
+    acknowledged = run.parts().filter(status=PartStatus.ACKNOWLEDGED).order_by("number")
+    rows = list(acknowledged.values_list("pk", "adds", "removes"))
+    adding, removing = [pk for pk, adds, _ in rows if adds], [pk for pk, _, removes in rows if removes]
+    neither = [pk for pk, adds, removes in rows if not adds and not removes]
     chosen: set[int] = set()
-    for direction in ({"adds__gt": 0}, {"removes__gt": 0}, {"adds": 0, "removes": 0}):
-        rows = run.parts().filter(status=PartStatus.ACKNOWLEDGED, **direction).order_by("number")
-        numbers = list(rows.values_list("pk", flat=True))
-        chosen |= set(generator.sample(numbers, min(SAMPLED_PARTS, len(numbers))))
+    for some in (adding, removing, neither):
+        chosen |= set(generator.sample(some, min(SAMPLED_PARTS, len(some))))
     return list(run.parts().filter(pk__in=chosen).order_by("number"))
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Case, F, Q, Sum, When
+from django.db.models import Case, Count, F, Q, Sum, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -17,10 +17,13 @@ from .payload import Payload
 
 def part_sums(delivery: Delivery) -> dict[str, Any]:
     """A delivery's sums over all of its parts."""
-    parts = Part.objects.filter(delivery_id=delivery.pk)
     unknown = Sum(F("adds") + F("removes"), filter=Q(status=PartStatus.UNCERTAIN))
-    sums = parts.aggregate(accepted=Sum("accepted"), refused=Sum("refused"), uncertain=Coalesce(unknown, 0))
-    return {**sums, "parts_done": parts.filter(status__in=PART_ENDED).count()}
+    return Part.objects.filter(delivery_id=delivery.pk).aggregate(
+        accepted=Sum("accepted"),
+        refused=Sum("refused"),
+        uncertain=Coalesce(unknown, 0),
+        parts_done=Count("pk", filter=Q(status__in=PART_ENDED)),
+    )
 
 
 def sums_again(delivery: Delivery) -> dict[str, Any]:
