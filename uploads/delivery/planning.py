@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audsync_web.jobs.leases import Lease
-from audsync_web.vendors.connectors.base import Connector, DeliveryContext
+from audsync_web.vendors.connectors.base import Connector, DeliveryContext, Level
 from audsync_web.vendors.connectors.errors import Permanent
 from audsync_web.vendors.connectors.formats import Op, PartRules
 from audsync_web.vendors.connectors.identifiers import KINDS
@@ -99,6 +99,8 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
             total = _store_parts(delivery, _parts(delivery, connector, changes, rules, planned))
         except PartTooLarge as error:
             raise Permanent(str(error), code="too_large", next_step=LARGER_PARTS) from error
+        if not total and planned.counts.unchanged and delivery.mode != Mode.REMOVE:
+            _refuse_missing_segment(destination, connector)
     if not planned.derived.held:
         files.delete(held_name)
         held_name = ""
@@ -240,6 +242,14 @@ def _source(
             "The members of this upload are no longer kept.", code="file_gone", next_step="Upload the file again."
         )
     return stack.enter_context(files.local_file(upload.members_file)), upload.kind
+
+
+def _refuse_missing_segment(destination: Destination, connector: Connector) -> None:
+    """That everybody is there already is not so in a segment that was deleted at the vendor. Nothing is sent that would
+    find that out."""
+    for found in connector.preflight(destination.ref(), destination.identifier, None):
+        if found.check == "segment" and found.level == Level.BLOCKED:
+            raise Permanent(found.text, code="segment_missing", next_step=found.fix)
 
 
 def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -> None:

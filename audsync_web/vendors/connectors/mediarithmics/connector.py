@@ -222,9 +222,9 @@ class MediarithmicsConnector(Connector):
     def _segment_finding(self, segment: SegmentRef) -> Finding:
         try:
             found = self._segments.feedable(segment.remote_id)
-        except RemoteMissing as missing:
-            fix = "Link another segment, or create a new one and switch."
-            return Finding("segment", Level.BLOCKED, missing.text, fix)
+        except RemoteMissing:
+            text = "mediarithmics does not know the segment, or hides it from this account."
+            return Finding("segment", Level.BLOCKED, text, "Link another segment, or create a new one and switch.")
         except Permanent as refusal:
             if refusal.code != "segment_unsuitable":
                 raise
