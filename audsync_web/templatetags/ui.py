@@ -79,7 +79,7 @@ def vendor_badge(vendor: object, label: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/timestamp.html")
 def timestamp(moment: datetime | None, empty: str = formats.NOTHING) -> dict[str, Any]:
-    """A moment as `<time>`: relative in words, whole in UTC on hover; `empty` stands for none."""
+    """A moment as `<time>`: in words, whole in UTC on hover or by choice; `empty` stands for none."""
     if moment is None:
         return {"empty": empty}
     utc = formats.as_utc(moment)

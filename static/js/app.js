@@ -53,12 +53,36 @@
     return seconds > 0 ? `${words} ago` : `in ${words}`;
   }
 
+  // Whole moments for whoever cannot hover, or wants to compare them; kept in this browser only.
+  const whole = { key: "audsync-whole-times", on: false };
+  try {
+    whole.on = localStorage.getItem(whole.key) === "yes";
+  } catch {
+    whole.on = false; // storage may be forbidden; the choice then holds for this page
+  }
+
   function showTimes(root = document) {
     const now = Date.now();
     root.querySelectorAll("time[data-relative]").forEach((time) => {
-      const words = relative(Date.parse(time.dateTime), now);
-      if (words && time.textContent !== words) time.textContent = words;
+      time.dataset.relative ||= time.textContent;
+      const words = whole.on ? time.title : relative(Date.parse(time.dateTime), now) ?? time.dataset.relative;
+      if (time.textContent !== words) time.textContent = words;
     });
+  }
+
+  function chooseTimes(wanted) {
+    whole.on = wanted;
+    try {
+      localStorage.setItem(whole.key, wanted ? "yes" : "no");
+    } catch {
+      // told above: for this page at least
+    }
+    showTimes();
+    showTimesChoice();
+  }
+
+  function showTimesChoice() {
+    $("[data-whole-times]")?.setAttribute("aria-pressed", String(whole.on));
   }
 
   // ---- dialogs and confirmations ---------------------------------------------------------------------------------
@@ -141,6 +165,7 @@
   }
 
   const CLICKS = {
+    "[data-whole-times]": () => chooseTimes(!whole.on),
     "[data-theme-choice]": (button) => { window.audsyncTheme?.choose(button.dataset.themeChoice); showTheme(); },
     "[data-toast-close]": (button) => button.closest("[data-toast]").remove(),
     "[data-dialog-open]": (button) => openDialog(document.getElementById(button.dataset.dialogOpen)),
@@ -275,6 +300,7 @@
   // ---- start -----------------------------------------------------------------------------------------------------
   showTheme();
   showTimes();
+  showTimesChoice();
   focusFirst(document);
   document.querySelectorAll("#toasts [data-toast]").forEach(age);
   setInterval(() => { if (!document.hidden) showTimes(); }, 5000);

@@ -144,3 +144,22 @@ def test_a_message_that_comes_with_a_page_is_said(page: Page, pull: SourcePull) 
     page.keyboard.press("Enter")
     expect(page.locator("#announcer")).to_contain_text("What was read of it is deleted.")
     assert not Upload.objects.exists()
+
+
+def test_times_can_be_read_whole_without_a_mouse_and_stay_so_on_the_next_page(page: Page, pull: SourcePull) -> None:
+    upload = make_upload(pull.segment, UploadStatus.DELIVERING)
+    make_delivery(upload, pull.segment.destinations.get(), "sending")
+    page.goto(f"/uploads/{upload.pk}")
+    times = page.locator("main time[data-relative]")
+    expect(times.first).not_to_contain_text("UTC")
+    switch = page.get_by_role("button", name="Times in UTC")
+    switch.press("Enter")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    expect(times.first).to_contain_text("UTC")
+    asked_again(page, "#board")
+    expect(times.first).to_contain_text("UTC")
+
+    page.goto("/history")
+    expect(times.first).to_contain_text("UTC")
+    switch.press("Enter")
+    expect(times.first).not_to_contain_text("UTC")
