@@ -94,7 +94,8 @@
 
   function say(text) {
     const announcer = part("announcer");
-    if (announcer && text) announcer.textContent = text;
+    // The same words once more are said only where they are not the same text.
+    if (announcer && text) announcer.textContent = announcer.textContent === text ? `${text}\u00a0` : text;
   }
 
   // What stood on the page when it came is read with it; only what is another now is said.
@@ -116,10 +117,16 @@
     return rows === 1 ? "1 row fits" : `${rows} rows${more} fit`;
   }
 
+  // Whoever asked for something hears how it stands, though nothing has changed.
+  function answered(requestConfig, target) {
+    const asked = requestConfig?.verb === "post" && target?.id && part(target.id);
+    return asked ? [...asked.querySelectorAll("[data-announce]")].map(state).join(". ") : "";
+  }
+
   document.addEventListener("htmx:afterSettle", (event) => {
     const { requestConfig, target } = event.detail;
     const list = requestConfig?.elt.matches?.("form.filters[method=get]") && target?.id && part(target.id);
-    say(list ? listed(list) : changes());
+    say(list ? listed(list) : changes() || answered(requestConfig, target));
   });
 
   // ---- a page that loads itself again when its work has come further -----------------------------------------------

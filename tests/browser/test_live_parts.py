@@ -163,3 +163,14 @@ def test_times_can_be_read_whole_without_a_mouse_and_stay_so_on_the_next_page(pa
     expect(times.first).to_contain_text("UTC")
     switch.press("Enter")
     expect(times.first).not_to_contain_text("UTC")
+
+
+def test_whoever_asks_for_a_check_hears_how_it_stands_though_nothing_has_changed(page: Page, pull: SourcePull) -> None:
+    VendorAccount.objects.update(base_url="http://127.0.0.1:9", status=AccountStatus.NEEDS_ATTENTION)
+    page.goto(f"/vendor-accounts/{pull.vendor_account_id}")
+    announcer, check = page.locator("#announcer"), page.get_by_role("button", name="Check now")
+    for _ in range(2):
+        announcer.evaluate("announcer => { announcer.textContent = '' }")
+        check.press("Enter")
+        expect(announcer).not_to_be_empty()
+        expect(check).to_be_enabled()
