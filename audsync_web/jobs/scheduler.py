@@ -41,5 +41,9 @@ def stand_in() -> bool:
     if scheduler_alive():
         return False
     logger.info("the scheduler is silent; a worker ticks in its stead")
-    dispatch.apply_async(expires=TICK_LIFE_SECONDS, retry=False)
+    try:
+        dispatch.apply_async(expires=TICK_LIFE_SECONDS, retry=False)
+    except Exception as error:
+        logger.warning("tick not sent: %s", type(error).__name__)
+        return False
     return True

@@ -52,3 +52,11 @@ def test_ticks_every_second_are_not_written_every_second() -> None:
 def test_the_scheduler_is_no_worker() -> None:
     note_tick()
     assert not workers_alive()
+
+
+def test_a_broker_that_is_away_does_not_stop_the_heart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError("the broker is away")
+
+    monkeypatch.setattr(tasks.dispatch, "apply_async", refuse)
+    assert not stand_in()

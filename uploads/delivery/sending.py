@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
@@ -55,7 +55,7 @@ def resume_interrupted(run: Run) -> None:
 
 
 def _take_back_never_sent(run: Run) -> None:
-    """A part that was begun while the vendor worked on the one before, which has no outcome yet; see `Following`."""
+    """A part that was begun while the vendor worked on the one before, which has no outcome yet; see `NextPart`."""
     begun = list(run.parts().filter(intent__isnull=False))
     open_ones = {part.pk for part in begun}
     for part in begun:
@@ -102,7 +102,7 @@ def _send_row(run: Run, parts: deque[Part]) -> None:
         payload: Payload | None = first
         while payload is not None:
             part = parts.popleft()
-            following = Following(run, maker, part, parts[0] if parts and time.monotonic() < until else None)
+            following = NextPart(run, maker, part, parts[0] if parts and time.monotonic() < until else None)
             payload = _send(run, part, payload, following)
 
 
@@ -168,7 +168,7 @@ def _begin(run: Run, part: Part, payload: Payload, written_at: datetime, **store
             setattr(run.delivery, name, value)
 
 
-class Following:
+class NextPart:
     """The part whose turn comes once `before` has ended: made and begun while the vendor works on that one.
 
     Its intent names `before`. As that one's outcome is stored first, a part that was begun and whose forerunner has not
@@ -211,30 +211,35 @@ class Following:
             _begin(self._run, self._part, payload, self._maker.written_at, **{AFTER: self._before.pk})
 
 
-def _send(run: Run, part: Part, payload: Payload, following: Following) -> Payload | None:
+def _send(run: Run, part: Part, payload: Payload, following: NextPart) -> Payload | None:
     """Send a part whose intent is stored. The bytes of the one that follows, where its answer was its end."""
-    journal = PartJournal(run.lease, run.delivery, part, following.prepare)
+    try:
+        if _has_ended_with_its_answer(run, part, payload, following.prepare):
+            return following.take_turn()
+    except Exception:
+        following.take_back()
+        raise
+    following.take_back()
+    return None
+
+
+def _has_ended_with_its_answer(run: Run, part: Part, payload: Payload, meanwhile: Callable[[], None]) -> bool:
+    journal = PartJournal(run.lease, run.delivery, part, meanwhile)
     try:
         state = run.connector.send_part(run.context(), payload, journal)
     except UnknownOutcome:
-        following.take_back()
         raise
     except TooLarge as error:
-        following.take_back()
         drop_payload(payload)
         _after_too_large(run, part, error)
-        return None
+        return False
     except ConnectorError:
         # Nothing was done at the vendor: the intent has its outcome, and the part waits for its turn again.
-        following.take_back()
         _take_back(run, part)
         raise
     drop_payload(payload)
     accept_state(run, part, state, wire=payload)
-    if part.status in PART_ENDED and run.goes_on:
-        return following.take_turn()
-    following.take_back()
-    return None
+    return part.status in PART_ENDED and run.goes_on
 
 
 def _take_back(run: Run, part: Part) -> None:

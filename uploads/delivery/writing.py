@@ -6,7 +6,7 @@ puts a statement together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -51,11 +51,21 @@ def _stored(name: str, value: Any) -> Any:
 
 def change_part(lease: Lease, part: Part, **values: Any) -> None:
     """Set these fields of a part and write those that differ from what it held. Raises as `write_part`."""
-    changed = [name for name, value in values.items() if getattr(part, name) != value]
-    for name in changed:
-        setattr(part, name, values[name])
-    if changed:
+    before = {name: getattr(part, name) for name in values}
+    changed = [name for name, value in values.items() if before[name] != value]
+    if not changed:
+        return
+    try:
+        _set(part, values)
         write_part(lease, part, changed)
+    except Exception:
+        _set(part, before)  # what was not written is to be written yet
+        raise
+
+
+def _set(part: Part, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(part, name, value)
 
 
 def write_part(lease: Lease, part: Part, names: Sequence[str]) -> None:

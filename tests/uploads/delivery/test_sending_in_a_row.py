@@ -24,7 +24,7 @@ from tests.api_world import upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads import kit
-from uploads.delivery import sending
+from uploads.delivery import sending, writing
 from uploads.delivery.payload import PartMaker, Payload
 from uploads.delivery.sums import SentSums
 from uploads.models import Delivery, Part, PartStatus
@@ -164,6 +164,45 @@ def test_a_batch_that_was_begun_waits_for_its_turn_again_when_the_one_before_doe
     run_until_quiet()
     assert seen == ["sending"]
     assert statuses()[2:] == [("planned", None), ("planned", None)]
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_of_a_fault_of_ours_only_the_batch_under_way_stays_uncertain(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = fail_the_second(monkeypatch, RuntimeError("a fault of ours"))
+    run_until_quiet()
+    assert seen == ["sending"]
+    assert [status for status, _ in statuses()] == ["acknowledged", "uncertain", "failed", "failed"]
+
+
+@pytest.mark.usefixtures("rows_of_five")
+def test_a_batch_whose_begin_could_not_be_written_is_begun_in_its_turn(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = sending._begin
+    failed: list[int] = []
+
+    def fail_once(run: Any, part: Part, *given: Any, **intent: Any) -> None:
+        if part.number == 3 and not failed:
+            failed.append(part.pk)
+            with monkeypatch.context() as patch:
+                patch.setattr(writing, "_statement", lambda *_: "UPDATE nothing_of_that_name SET a = 1")
+                begin(run, part, *given, **intent)
+        begin(run, part, *given, **intent)
+
+    send = SyneriseConnector.send_part
+    stored: list[str] = []
+
+    def noted(self: SyneriseConnector, delivery: Any, part: Any, journal: Any) -> RemoteState:
+        stored.append(Part.objects.get(number=part.number).status)
+        return send(self, delivery, part, journal)
+
+    monkeypatch.setattr(SyneriseConnector, "send_part", noted)
+    monkeypatch.setattr(sending, "_begin", fail_once)
+    run_until_quiet(wait=5)
+    assert failed
+    assert stored == ["sending"] * 4, "each is stored as such before it is sent"
+    assert Delivery.objects.get().status == "completed"
+    assert batches(box) == 4
 
 
 @pytest.mark.usefixtures("rows_of_five")
