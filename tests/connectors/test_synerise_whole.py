@@ -164,6 +164,17 @@ def test_nobody_is_read_back_where_the_account_says_so(box: Sandbox, actor: Acto
     assert done["details"] == "Accepted, not verified: there was nothing to read back."
 
 
+def test_a_delivery_of_which_everybody_was_refused_ends_at_once_also_where_nobody_is_read_back(
+    box: Sandbox, actor: Actor, api: Client
+):
+    box.context.faults.set("synerise.refuse_rows", "0,1,2")
+    connect(box, actor, "synerise", sampleSize=0, graceMinutes=15)
+    segment = make_segment(api)
+    tag_of(api, segment)
+    done = deliver(api, segment, PEOPLE[:3])
+    assert (done["status"], done["deliveries"][0]["rejected"]) == ("failed", 3), done
+
+
 def test_the_count_of_a_linked_segmentation_leaves_out_who_was_refused(box: Sandbox, actor: Actor, api: Client):
     box.context.faults.set("synerise.apply_seconds", "0.05")
     box.context.faults.set("synerise.refuse_rows", "0,1,2,3,4,5")

@@ -46,7 +46,8 @@ class Confirming:
         if counted:
             return ConfirmationState(Confirmation.CONFIRMED, counted)
         chosen = sum(map(len, (delivery.memory.get("sample") or {}).values()))
-        if chosen and not any(sample.values()) and (over or not segmentation_of(delivery.segment)):
+        nobody_left = not any(sample.values()) if chosen else _everybody_was_refused(parts)
+        if nobody_left and (over or not segmentation_of(delivery.segment)):
             return ConfirmationState(Confirmation.UNVERIFIED, _all_refused(chosen))
         if over:
             return ConfirmationState(Confirmation.UNVERIFIED, _unverified(checked, wrong))
@@ -109,7 +110,13 @@ def segmentation_of(segment: SegmentRef) -> str:
     return str(segment.options.get("segmentationUuid") or segment.memory.get("segmentationUuid") or "")
 
 
+def _everybody_was_refused(parts: Sequence[PartRef]) -> bool:
+    return bool(parts) and all(len(part.memory.get("leftOut", ())) >= part.adds + part.removes > 0 for part in parts)
+
+
 def _all_refused(chosen: int) -> str:
+    if not chosen:
+        return "Not verified: Synerise refused everybody that it was sent."
     those = "the one member that was" if chosen == 1 else f"all {chosen} members that were"
     return f"Not verified: Synerise refused {those} to be read back."
 
