@@ -20,8 +20,8 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 from uploads.erasure.job import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.erasure.receipts import erasure_shape, search_shape, steps_of
 from uploads.erasure.searching import search_begin
+from uploads.erasure.selectors import erasures_of
 from uploads.models import Erasure, ErasureStatus, PersonSearch, SearchStatus, StepStatus, StepWhat
-from uploads.views.lifecycle_lists import erasures_of
 
 from .uploads import UploadApi
 

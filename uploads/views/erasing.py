@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -25,8 +26,8 @@ from uploads.erasure.steps import blockers
 from uploads.models import Delivery, DeliveryStatus, Erasure, ErasureStatus, PersonSearch, SearchStatus, UploadStatus
 from uploads.services import UploadConflict
 
-from .lifecycle_forms import EraseForm, FindForm
-from .lifecycle_lists import erasures_listed, erasures_wanted
+from .erasing_forms import EraseForm, FindForm
+from .lists import erasures_listed, erasures_wanted
 
 EXPORT_HEADER = ("erasure", "asked at", "asked by", "status", "kinds", "ended at", "files deleted", "lifted at")
 
@@ -192,22 +193,20 @@ def _needs_a_decision(before: Delivery) -> bool:
 @page("POST", needs="manager")
 def erasure_retry(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Do again what failed."""
-    found = get_visible_or_404(Erasure, request.company, pk=pk)
-    url = reverse("erasure", args=[pk])
-    try:
-        erase_retry(actor=request.actor, erasure=found)
-    except UploadConflict as conflict:
-        return go_to(request, url, str(conflict), level=messages.WARNING)
-    return go_to(request, url, "Trying again what failed.")
+    return _act_on(request, pk, erase_retry, "Trying again what failed.")
 
 
 @page("POST", needs="admin")
 def erasure_lift(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """Let the person come back with later files."""
+    return _act_on(request, pk, erase_lift, "Lifted. Later files may bring this person back.")
+
+
+def _act_on(request: PageRequest, pk: uuid.UUID, act: Callable[..., object], done: str) -> HttpResponseBase:
     found = get_visible_or_404(Erasure, request.company, pk=pk)
     url = reverse("erasure", args=[pk])
     try:
-        erase_lift(actor=request.actor, erasure=found)
+        act(actor=request.actor, erasure=found)
     except UploadConflict as conflict:
         return go_to(request, url, str(conflict), level=messages.WARNING)
-    return go_to(request, url, "Lifted. Later files may bring this person back.")
+    return go_to(request, url, done)

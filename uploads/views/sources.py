@@ -25,8 +25,8 @@ from uploads.intake.sources import IDENTIFIERS, pull_begin, pull_cancel, source_
 from uploads.models import Mode, PullWay, SourcePull
 from uploads.services import UploadConflict
 
-from .lifecycle_forms import PullForm, SegmentationForm
-from .lifecycle_lists import pulls_listed, pulls_wanted
+from .lists import pulls_listed, pulls_wanted
+from .source_forms import PullForm, SegmentationForm
 
 PAGE = 50
 EXPORT_HEADER = (

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import CharField, F, Q, QuerySet
-from django.db.models.functions import Cast
+from django import forms
+from django.db.models import F, Q, QuerySet
 from django.http import Http404
 from django.urls import reverse
 
 from audsync_web.http import PageRequest, page_url
 from audsync_web.keyset import CursorInvalid, keyset_slice
-from audsync_web.people.models import Company
-from audsync_web.vendors.connectors.identifiers import KINDS
 from audsync_web.vendors.models import VendorAccount
+from uploads.erasure.selectors import asked_by, erasures_of
 from uploads.models import Erasure, ErasureStatus, PullStatus, SourcePull
-
-from .lifecycle_forms import ListForm
 
 ROWS_A_PAGE = 50
 DEFAULT_ORDER = "-time"
-SHORT_ID = re.compile(r"[0-9a-f]{4,8}")
+
+
+class ListForm(forms.Form):
+    """Which rows of a list are wanted, and in which order. A value that fits nothing is ignored."""
+
+    q = forms.CharField(required=False, max_length=100)
+    status = forms.ChoiceField(required=False)
+    sort = forms.ChoiceField(required=False)
+
+    def __init__(
+        self, *args: Any, statuses: Iterable[tuple[str, str]] = (), orders: Iterable[str] = (), **named: Any
+    ) -> None:
+        super().__init__(*args, **named)
+        self.fields["status"].choices = list(statuses)  # type: ignore[attr-defined]
+        self.fields["sort"].choices = [(order, order) for order in orders]  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -56,16 +65,6 @@ def erasures_wanted(request: PageRequest) -> QuerySet[Erasure]:
     return rows.order_by(*ERASURE_ORDERS[wanted["sort"]])
 
 
-def erasures_of(company: Company, *, status: str = "", text: str = "") -> QuerySet[Erasure]:
-    """The company's erasures of one status, and those that a text finds: by who asked, number or kind of identifier."""
-    rows: QuerySet[Erasure] = Erasure.objects.visible_to(company).select_related("asked_by")
-    rows = rows.filter(status=status) if status else rows
-    if not text:
-        return rows
-    numbered = rows.annotate(number=Cast("id", CharField()))
-    return numbered.filter(_asked_by(text) | _is_number(text) | _is_of_kind(text))
-
-
 def pulls_wanted(request: PageRequest, account: VendorAccount) -> QuerySet[SourcePull]:
     """An account's pulls that fit the page's filter, in its order."""
     wanted = _wanted(request, PullStatus.choices, PULL_ORDERS)
@@ -74,30 +73,8 @@ def pulls_wanted(request: PageRequest, account: VendorAccount) -> QuerySet[Sourc
     rows = rows.filter(status=wanted["status"]) if wanted["status"] else rows
     if text := wanted["q"]:
         named = Q(segmentation__icontains=text) | Q(segment__name__icontains=text)
-        rows = rows.filter(named | _asked_by(text))
+        rows = rows.filter(named | asked_by(text))
     return rows.order_by(*PULL_ORDERS[wanted["sort"]])
-
-
-def _asked_by(text: str) -> Q:
-    return Q(asked_by__email__icontains=text) | Q(asked_by__name__icontains=text)
-
-
-def _is_of_kind(text: str) -> Q:
-    """Erasures of a kind of identifier, by its name on the pages."""
-    found = Q(pk__in=[])
-    for key, kind in KINDS.items():
-        if text.lower() in kind.label.lower():
-            found |= Q(kinds__icontains=f'"{key}"')
-    return found
-
-
-def _is_number(text: str) -> Q:
-    """An erasure's number, whole or as lists show it."""
-    given = text.lower().removeprefix("erasure").strip()
-    try:
-        return Q(pk=uuid.UUID(given))
-    except ValueError:
-        return Q(number__istartswith=given) if SHORT_ID.fullmatch(given) else Q(pk__in=[])
 
 
 def _wanted(request: PageRequest, statuses: Iterable[tuple[str, str]], orders: Iterable[str]) -> dict[str, str]:

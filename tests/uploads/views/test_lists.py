@@ -18,7 +18,7 @@ from segments.models import Destination, Segment
 from tests.api_world import BASE, bearer_client
 from tests.factories import make_vendor_account
 from uploads.models import Delivery, DeliveryStatus, Erasure, ErasureStep, SourcePull, Upload, UploadStatus
-from uploads.views import lifecycle_lists
+from uploads.views import lists
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -127,7 +127,7 @@ def test_the_api_keeps_the_filter_from_page_to_page_and_names_a_wrong_one(
 def test_pages_follow_each_other_in_the_chosen_order(
     manager: User, erasures: list[Erasure], logged_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle_lists, "ROWS_A_PAGE", 2)
+    monkeypatch.setattr(lists, "ROWS_A_PAGE", 2)
     client = logged_in(manager)
     first = client.get(reverse("erase"), {"sort": "-files"}, headers=HTMX)
     assert order_of(first.content.decode(), erasures) == [0, 2]
