@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import responses
 
 from audsync_web.sandbox.server import Sandbox
 
@@ -13,3 +16,10 @@ from .anonymised_kit import Bench
 def bench(box: Sandbox) -> Bench:
     """Anonymised in the sandbox, and a connector to it."""
     return Bench(box)
+
+
+@pytest.fixture
+def vendor() -> Iterator[responses.RequestsMock]:
+    """A vendor of canned answers."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import io
 import json
 import logging
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 import requests
 import responses
 
-from audsync_web.vendors.connectors.client import Reply, VendorClient
+from audsync_web.vendors.connectors.client import Reply
 from audsync_web.vendors.connectors.errors import (
     MAX_VENDOR_TEXT,
     AuthenticationFailed,
@@ -32,29 +29,9 @@ from audsync_web.vendors.connectors.errors import (
     UnknownOutcome,
     not_naming,
 )
-from audsync_web.vendors.connectors.streams import SizedStream
 
 from .canned_server import Canned, CannedServer
-
-BASE = "https://vendor.example/v1"
-
-
-def make(base_url: str = BASE, **changes: Any) -> VendorClient:
-    options: dict[str, Any] = {
-        "vendor": "tester",
-        "allow_private_hosts": True,
-        "user_agent": "AudSync-tests",
-        "pace": lambda method: None,
-        "describe": lambda reply: reply.object().get("error") or reply.opening,
-    }
-    return VendorClient(base_url=base_url, **{**options, **changes})
-
-
-@pytest.fixture
-def vendor() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield mock
-
+from .client_kit import BASE, make
 
 # --- sorting answers -----------------------------------------------------------------------------------------------
 
@@ -246,178 +223,6 @@ def test_pacing_comes_before_each_request_and_may_refuse_it(vendor: responses.Re
     with pytest.raises(NotYet):
         make(pace=refuse).read("GET", "/thing")
     assert len(vendor.calls) == 0
-
-
-# --- where it goes ---------------------------------------------------------------------------------------------------
-
-
-def test_a_redirect_on_the_same_host_is_followed_for_reads(vendor: responses.RequestsMock):
-    vendor.add("GET", f"{BASE}/old", status=302, headers={"Location": "/v1/new"})
-    vendor.add("GET", f"{BASE}/new", json={"here": True})
-    assert make().read("GET", "/old").object() == {"here": True}
-
-
-@pytest.mark.parametrize(
-    ("method", "location"),
-    [
-        ("GET", "https://elsewhere.example/v1/thing"),
-        ("GET", "http://vendor.example/v1/thing"),
-        ("GET", "https://vendor.example:8443/v1/thing"),
-        ("GET", "//elsewhere.example/thing"),
-        ("POST", "/v1/new"),
-    ],
-)
-def test_other_redirects_are_refused(vendor: responses.RequestsMock, method: str, location: str):
-    vendor.add(method, f"{BASE}/old", status=302, headers={"Location": location})
-    with pytest.raises(Permanent) as refused:
-        make().effect(method, "/old", headers={"Authorization": "Bearer demo"})
-    assert refused.value.code == "redirect_refused"
-    assert len(vendor.calls) == 1
-
-
-def test_a_redirect_in_a_circle_ends(vendor: responses.RequestsMock):
-    vendor.add("GET", f"{BASE}/round", status=302, headers={"Location": "/v1/round"})
-    with pytest.raises(Permanent, match="circle"):
-        make().read("GET", "/round")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_private_address_is_refused_by_the_peer_of_the_connection(host: str):
-    with CannedServer(Canned()) as server:
-        port = server.url.rpartition(":")[2]
-        with pytest.raises(Permanent) as refused:
-            make(f"http://{host}:{port}", allow_private_hosts=False).read("GET", "/thing")
-        assert refused.value.code == "private_address"
-        assert server.requests == []
-
-
-def test_a_name_that_turns_private_after_the_first_look_up_is_refused(monkeypatch: pytest.MonkeyPatch):
-    original = socket.getaddrinfo
-
-    def rebound(host: str, *rest: Any, **named: Any) -> Any:
-        return original("127.0.0.1" if host == "vendor.example" else host, *rest, **named)
-
-    with CannedServer(Canned()) as server:
-        monkeypatch.setattr(socket, "getaddrinfo", rebound)
-        port = server.url.rpartition(":")[2]
-        with pytest.raises(Permanent) as refused:
-            make(f"http://vendor.example:{port}", allow_private_hosts=False).read("GET", "/thing")
-        assert refused.value.code == "private_address"
-        assert server.requests == []
-
-
-@pytest.mark.parametrize("value", ["..", ".", ""])
-def test_an_id_cannot_rewrite_the_path(vendor: responses.RequestsMock, value: str):
-    with pytest.raises(Permanent) as refused:
-        make().effect("DELETE", "/segment/{id}/members", values={"id": value})
-    assert refused.value.code == "bad_path"
-    assert len(vendor.calls) == 0
-
-
-def test_values_are_escaped_into_one_piece_of_the_path():
-    with CannedServer(Canned()) as server:
-        make(server.url).read("GET", "/thing/{id}", values={"id": "a/b?c#d é"})
-        assert server.requests[0][1] == "/thing/a%2Fb%3Fc%23d%20%C3%A9"
-
-
-# --- bodies ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_file_goes_out_with_its_length_in_blocks():
-    content, beats = bytes(2_500_000), []
-    with CannedServer(Canned()) as server:
-        body = SizedStream(io.BytesIO(content), len(content), lambda: beats.append(1))
-        make(server.url).effect("POST", "/thing", data=body)
-        _, _, headers, received = server.requests[0]
-    assert headers["Content-Length"] == str(len(content))
-    assert "Transfer-Encoding" not in headers
-    assert received == content
-    assert len(beats) == 3
-
-
-def test_a_file_that_has_shrunk_is_noticed_before_the_vendor_waits_for_the_rest():
-    with CannedServer(Canned()) as server, pytest.raises(Permanent) as refused:
-        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(1000)), 2000))
-    assert refused.value.code == "part_damaged"
-
-
-def test_a_file_that_has_grown_is_sent_only_as_far_as_was_promised():
-    with CannedServer(Canned()) as server:
-        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(3000)), 2000))
-        assert len(server.requests[0][3]) == 2000
-
-
-def test_a_file_may_be_sent_again_from_where_it_began():
-    source = io.BytesIO(b"header" + bytes(1_500_000))
-    source.seek(6)
-    body = SizedStream(source, 1_500_000)
-    with CannedServer(Canned()) as server:
-        for _ in range(2):
-            make(server.url).effect("POST", "/thing", data=body)
-        assert [received for *_, received in server.requests] == [bytes(1_500_000)] * 2
-
-
-def test_the_time_that_the_vendor_takes_to_answer_can_be_used():
-    answered, used = threading.Event(), []
-
-    def use() -> None:
-        used.append(answered.is_set())
-        answered.set()
-
-    with CannedServer(Canned(stall=answered)) as server:
-        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(b"abc"), 3, on_sent=use))
-        assert server.requests[0][3] == b"abc"
-    assert used == [False], "once, when the body was out and before the answer came"
-
-
-def test_calls_that_differ_in_their_body_only_have_each_its_own_body_and_length():
-    headers = {"Authorization": "Bearer first"}
-    with CannedServer(Canned()) as server:
-        client = make(server.url)
-        for body in (b"12345", b"12", SizedStream(io.BytesIO(b"123456789"), 9)):
-            client.effect("POST", "/thing", data=body, headers=headers)
-        client.effect("POST", "/thing", data=b"1", headers={"Authorization": "Bearer second"})
-        client.effect("POST", "/other", data=b"1", headers=headers)
-        client.read("GET", "/thing", headers=headers)
-        seen = [
-            (path, body, sent.get("Content-Length"), sent["Authorization"]) for _, path, sent, body in server.requests
-        ]
-    assert seen == [
-        ("/thing", b"12345", "5", "Bearer first"),
-        ("/thing", b"12", "2", "Bearer first"),
-        ("/thing", b"123456789", "9", "Bearer first"),
-        ("/thing", b"1", "1", "Bearer second"),
-        ("/other", b"1", "1", "Bearer first"),
-        ("/thing", b"", None, "Bearer first"),
-    ]
-
-
-class Lease(Exception):
-    """A stop that the engine raises."""
-
-
-@pytest.mark.parametrize("stop", [Lease(), NotYet("stopped", retry_after=1)], ids=["foreign", "ours"])
-def test_a_stop_in_the_middle_of_a_body_comes_out_as_itself(stop: Exception):
-    def raise_it() -> None:
-        raise stop
-
-    with CannedServer(Canned()) as server, pytest.raises(type(stop)) as raised:
-        make(server.url).effect("POST", "/thing", data=SizedStream(io.BytesIO(bytes(3_000_000)), 3_000_000, raise_it))
-    assert raised.value is stop
-
-
-def test_an_endless_answer_is_cut_off(vendor: responses.RequestsMock):
-    vendor.add("GET", f"{BASE}/thing", body=bytes(200_000))
-    with pytest.raises(Permanent) as refused:
-        make().read("GET", "/thing", max_bytes=100_000)
-    assert refused.value.code == "answer_too_large"
-
-
-@pytest.mark.parametrize(
-    ("body", "value"), [(b"[1]", {}), (b"<html>", {}), (b"", {}), (b"\xff\xfe", {}), (b'{"a": 1}', {"a": 1})]
-)
-def test_an_answer_that_is_no_object_reads_as_an_empty_one(body: bytes, value: dict[str, int]):
-    assert Reply(200, {}, body).object() == value
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
