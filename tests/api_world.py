@@ -16,7 +16,9 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
 from tests.factories import make_actor
+from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
+from uploads.models import Delivery
 
 BASE = "/api/public/v3"
 Caller = Callable[[User, Company], Client]
@@ -71,6 +73,17 @@ def upload(
     return api.post(
         f"{BASE}/segment/{pk}/membership/upload{query}", data, content_type=content_type, headers=headers, **extra
     )
+
+
+def delivered(
+    api: Client, segment: Segment, header: str, *members: str, mode: str = "replace", wait: float = 5
+) -> Delivery:
+    """Upload members under such a header and follow them to their end; what became of them at the one destination."""
+    answer = upload(api, segment, "\n".join((header, *members, "")), f"?mode={mode}")
+    assert answer.status_code == 201, answer.content
+    run_until_quiet(wait=wait)
+    found: Delivery = Delivery.objects.get(upload=answer.json()["id"])
+    return found
 
 
 def csv_of(*members: str) -> str:

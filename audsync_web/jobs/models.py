@@ -84,7 +84,7 @@ class Quota(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """A sign of life of one worker process; the pages say when none is fresh."""
+    """A sign of life of one worker process, and of the scheduler; the pages say when no worker's is fresh."""
 
     worker = models.CharField(max_length=120, unique=True)
     started_at = models.DateTimeField(default=timezone.now)

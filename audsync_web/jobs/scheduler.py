@@ -35,7 +35,10 @@ def scheduler_alive() -> bool:
 
 
 def stand_in() -> bool:
-    """Send a tick in the stead of a scheduler that is silent; called with every beat of a worker. Whether one was."""
+    """Send a tick in the stead of a scheduler that is silent; called with every beat of a worker. Whether one was.
+
+    Jobs go on by that; housekeeping waits for the scheduler, which `doctor` misses.
+    """
     from .tasks import dispatch
 
     if scheduler_alive():

@@ -153,7 +153,7 @@ def _workers() -> Iterator[Found]:
     elif not ticks:
         yield Found(
             "workers",
-            "no scheduler has ticked, so jobs wait longer than they need to",
+            "no scheduler has ticked: jobs wait longer than they need to, deadlines and clean-up stand still",
             "Run: manage.py up, or: celery -A audsync_web beat",
         )
     elif overdue:

@@ -16,7 +16,7 @@ from audsync_web.vendors.connectors.formats import Op
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Segment
 from segments.services import segment_create
-from tests.api_world import upload
+from tests.api_world import delivered
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
@@ -42,11 +42,7 @@ def segment(box: Sandbox, actor: Actor) -> Segment:
 
 
 def deliver(api: Client, segment: Segment, *members: str) -> Delivery:
-    answer = upload(api, segment, "\n".join(("custom_id", *members, "")))
-    assert answer.status_code == 201, answer.content
-    run_until_quiet(wait=5)
-    delivery: Delivery = Delivery.objects.latest("pk")
-    return delivery
+    return delivered(api, segment, "custom_id", *members)
 
 
 def test_a_part_that_is_cut_again_and_again_is_cut_by_its_own_lines(tmp_path: Path, company: Company) -> None:

@@ -9,7 +9,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.sandbox.server import Sandbox
 from segments.models import Segment
 from segments.services import DestinationWish, segment_create
-from tests.api_world import BASE, upload
+from tests.api_world import BASE, delivered
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect, hurry
 from uploads.models import Delivery, Part, PartStatus
@@ -29,11 +29,7 @@ def segment(box: Sandbox, actor: Actor) -> Segment:
 
 
 def deliver(api: Client, segment: Segment, *members: str) -> Delivery:
-    answer = upload(api, segment, "\n".join(("user_agent_id", *members, "")))
-    assert answer.status_code == 201, answer.content
-    run_until_quiet(wait=8)
-    found: Delivery = Delivery.objects.get(upload=answer.json()["id"])
-    return found
+    return delivered(api, segment, "user_agent_id", *members, wait=8)
 
 
 def at_vendor(box: Sandbox, segment: Segment) -> set[str]:

@@ -12,7 +12,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.registry import connector_class
 from segments.models import Destination, Segment
 from segments.services import segment_create, segment_publish
-from tests.api_world import upload
+from tests.api_world import delivered
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect, hurry
 from uploads.models import Delivery
@@ -42,12 +42,7 @@ def live_segment(box: Sandbox, actor: Actor, vendor: str) -> Segment:
 
 def deliver(api: Client, segment: Segment, vendor: str) -> Delivery:
     """The whole list, which is one member."""
-    rows = (str(SETTINGS[vendor]["identifier"]), PEOPLE.get(vendor, "crm-1"), "")
-    answer = upload(api, segment, "\n".join(rows))
-    assert answer.status_code == 201, answer.content
-    run_until_quiet(wait=5)
-    delivery: Delivery = Delivery.objects.latest("pk")
-    return delivery
+    return delivered(api, segment, SETTINGS[vendor]["identifier"], PEOPLE.get(vendor, "crm-1"))
 
 
 @pytest.mark.parametrize("vendor", SETTINGS)

@@ -18,7 +18,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination, Segment
 from segments.services import segment_create, segment_publish
-from tests.api_world import upload
+from tests.api_world import delivered, upload
 from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.delivery.payload import make_payload
@@ -42,10 +42,7 @@ def live_segment(box: Sandbox, actor: Actor, **settings: Any) -> Segment:
 
 
 def deliver(api: Client, segment: Segment, mode: str, *rows: str) -> Delivery:
-    answer = upload(api, segment, "\n".join(("provider_id", *rows, "")), f"?mode={mode}")
-    assert answer.status_code == 201, answer.content
-    run_until_quiet(wait=5)
-    delivery: Delivery = Delivery.objects.latest("pk")
+    delivery = delivered(api, segment, "provider_id", *rows, mode=mode)
     assert delivery.status == "completed", (delivery.status, delivery.error_text)
     return delivery
 

@@ -9,7 +9,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.sandbox.server import Sandbox
 from segments.models import Destination, Segment
 from segments.services import segment_create
-from tests.api_world import upload
+from tests.api_world import delivered
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.membership.snapshots import current_snapshot
@@ -30,10 +30,7 @@ def segment(box: Sandbox, actor: Actor) -> Segment:
 
 
 def deliver(api: Client, segment: Segment, mode: str, *members: str) -> Delivery:
-    answer = upload(api, segment, "\n".join(("custom_id", *members, "")), f"?mode={mode}")
-    assert answer.status_code == 201, answer.content
-    run_until_quiet(wait=5)
-    return Delivery.objects.order_by("pk").last()  # type: ignore[return-value]  # one was just made
+    return delivered(api, segment, "custom_id", *members, mode=mode)
 
 
 def test_whoever_is_to_be_removed_is_removed_though_nobody_knows_whether_they_are_there(
