@@ -68,6 +68,7 @@
       const words = whole.on ? time.title : relative(Date.parse(time.dateTime), now) ?? time.dataset.relative;
       if (time.textContent !== words) time.textContent = words;
     });
+    showTimesChoice();
   }
 
   function chooseTimes(wanted) {
@@ -78,11 +79,14 @@
       // told above: for this page at least
     }
     showTimes();
-    showTimesChoice();
   }
 
+  // Offered where there is a time in words.
   function showTimesChoice() {
-    $("[data-whole-times]")?.setAttribute("aria-pressed", String(whole.on));
+    const button = $("[data-whole-times]");
+    if (!button) return;
+    button.setAttribute("aria-pressed", String(whole.on));
+    button.hidden = !$("time[data-relative]");
   }
 
   // ---- dialogs and confirmations ---------------------------------------------------------------------------------
@@ -300,7 +304,6 @@
   // ---- start -----------------------------------------------------------------------------------------------------
   showTheme();
   showTimes();
-  showTimesChoice();
   focusFirst(document);
   document.querySelectorAll("#toasts [data-toast]").forEach(age);
   setInterval(() => { if (!document.hidden) showTimes(); }, 5000);

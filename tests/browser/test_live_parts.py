@@ -159,6 +159,9 @@ def test_times_can_be_read_whole_without_a_mouse_and_stay_so_on_the_next_page(pa
     asked_again(page, "#board")
     expect(times.first).to_contain_text("UTC")
 
+    page.goto(f"/uploads/{upload.pk}/receipt")
+    expect(switch).to_be_hidden()  # all of its times are whole
+
     page.goto("/history")
     expect(times.first).to_contain_text("UTC")
     switch.press("Enter")
