@@ -215,6 +215,12 @@ def test_a_bad_item_is_named_and_the_good_ones_are_queued(call: Client, item: di
     assert profile(call, "good")["tags"] == ["t"]
 
 
+def test_what_batches_brought_is_counted_without_what_was_refused(box: Sandbox, call: Client):
+    send(call, {"customId": "a"}, {"customId": "b"}, {"email": "nobody"})
+    send(call, {"customId": "a"})
+    assert requests.post(f"{box.url}/_control/synerise/taken", timeout=10).json() == 3
+
+
 def test_batches_show_after_a_while(call: Client):
     send(call, {"customId": "later"})
     assert call("GET", "/v4/clients/by-custom-id/later").status_code == 404

@@ -32,35 +32,42 @@ from uploads.models import Delivery, DeliveryStatus, Mode, Upload, UploadStatus
 from uploads.services import upload_folder
 
 from . import loop
-from .sink import BATCH
+from .sink import BATCH, LOGIN, PREFIX
 
 KIND = "custom_id"
 # Quick where a vendor's pace would make it slow, and done with the last batch: nothing of that is bookkeeping.
 SETTINGS = {"identifier": KIND, "requestsPerSecond": 10_000, "graceMinutes": 0, "sampleSize": 0}
 
 
-def run(folder: Path, sink: str, rows: str, repetitions: str) -> dict[str, Any]:
-    """Seconds of every delivery and of every plain loop, in turn, and the peak memory of this process in bytes."""
+def run(folder: Path, origin: str, rows: str, repetitions: str) -> dict[str, Any]:
+    """Seconds of every delivery and of every plain loop, in turn, and the peak memory of this process in bytes.
+
+    `origin`: where the sandbox is, or a sink that has its paths.
+    """
     call_command("prepare_data", verbosity=0)
     call_command("migrate", verbosity=0)
     company = Company.objects.create(slug="bench", name="Bench")
+    key = requests.get(f"{origin}/_control/demo", timeout=30).json()["synerise"]["credentials"]
     ours, theirs = [], []
     for number in range(int(repetitions)):
-        sending = _queued(_connect(company, sink, f"bench {number}"), int(rows))
-        ours.append(_deliver(sending, sink))
+        sending = _queued(_connect(company, origin, key, f"bench {number}"), int(rows))
+        before = _taken(origin)
+        ours.append(_deliver(sending))
+        _require_taken(origin, before + sending.sent)
         _keep_bodies(sending, folder / "bodies")
-        theirs.append(_plain_loop(sink, folder / "bodies", int(rows)))
+        theirs.append(_plain_loop(origin, key, folder / "bodies"))
+        _require_taken(origin, before + sending.sent + int(rows))
     return {"ours": ours, "theirs": theirs, "peak_memory": peak_memory()}
 
 
-def _connect(company: Company, sink: str, workspace: str) -> VendorAccount:
+def _connect(company: Company, origin: str, key: dict[str, str], workspace: str) -> VendorAccount:
     """An account of a workspace of its own: the members of another segment there would be named with each batch."""
     return account_connect(
         actor=system_actor(company),
         vendor="synerise",
         name=workspace,
-        base_url=sink,
-        credentials={"apiKey": "opens-nothing"},
+        base_url=origin + PREFIX,
+        credentials=key,
         settings={**SETTINGS, "workspace": workspace},
     )
 
@@ -68,14 +75,12 @@ def _connect(company: Company, sink: str, workspace: str) -> VendorAccount:
 def _queued(account: VendorAccount, rows: int) -> Delivery:
     """A delivery of so many members to a new segment, due now."""
     segment = Segment.objects.create(company=account.company, name=account.name, duration_days=30)
-    destination = Destination.objects.create(
-        segment=segment,
-        vendor_account=account,
-        identifier=KIND,
-        status=DestinationStatus.CREATED,
-        remote_id=f"aud-bench-{segment.pk}",
-        memory={"tagId": segment.pk},
-    )
+    destination = Destination(segment=segment, vendor_account=account, identifier=KIND)
+    with connector_for(account) as connector:
+        made = connector.create_segment(destination.spec())
+    destination.status, destination.remote_id = DestinationStatus.CREATED, made.remote_id
+    destination.memory = dict(made.memory)
+    destination.save()
     upload = _inspected(segment, rows)
     return Delivery.objects.create(
         company=account.company,
@@ -106,8 +111,8 @@ def _inspected(segment: Segment, rows: int) -> Upload:
     return upload
 
 
-def _deliver(sending: Delivery, sink: str) -> float:
-    """Seconds from the first claim until the delivery has ended; that every member arrived is made sure of."""
+def _deliver(sending: Delivery) -> float:
+    """Seconds from the first claim until the delivery has ended."""
     start = time.perf_counter()
     while not sending.has_ended:
         run_slice("uploads.delivery", sending.pk, delivery.advance, delivery.crashed)
@@ -116,7 +121,6 @@ def _deliver(sending: Delivery, sink: str) -> float:
     sending.refresh_from_db()
     if sending.status != DeliveryStatus.COMPLETED:
         raise RuntimeError(f"the delivery ended as {sending.status}: {sending.error_text}")
-    _require_members(sink, sending.sent)
     return seconds
 
 
@@ -137,14 +141,23 @@ def _bodies(sending: Delivery) -> Iterator[tuple[str, bytes]]:
             yield f"{part.number:08d}", maker.make(part).content
 
 
-def _plain_loop(sink: str, bodies: Path, rows: int) -> float:
-    words = [sys.executable, "-m", loop.__name__, sink + BATCH, str(bodies)]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)  # noqa: S603  # our own words
-    _require_members(sink, rows)
+def _plain_loop(origin: str, key: dict[str, str], bodies: Path) -> float:
+    login = requests.post(origin + PREFIX + LOGIN, json=key, timeout=30)
+    done = subprocess.run(  # noqa: S603  # our own words
+        [sys.executable, "-m", loop.__name__, origin + PREFIX + BATCH, str(bodies)],
+        input=login.json()["token"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return float(done.stdout)
 
 
-def _require_members(sink: str, wanted: int) -> None:
-    arrived = requests.get(f"{sink}/count", timeout=30).json()
-    if arrived != wanted:
-        raise RuntimeError(f"the sink was sent {arrived} members instead of {wanted}")
+def _taken(origin: str) -> int:
+    """How many members the vendor's stand-in has taken so far."""
+    return int(requests.post(f"{origin}/_control{PREFIX}/taken", timeout=30).json())
+
+
+def _require_taken(origin: str, wanted: int) -> None:
+    if (taken := _taken(origin)) != wanted:
+        raise RuntimeError(f"{taken} members were taken instead of {wanted}")

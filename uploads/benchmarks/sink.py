@@ -1,7 +1,7 @@
 """A local server in a vendor's place that takes Synerise batches and counts their members, and nothing more.
 
-`python -m uploads.benchmarks.sink SECONDS` prints its port and serves until it is stopped; a batch is answered after so
-many seconds. `GET /count` tells how many members it was sent since the last time it was asked.
+`python -m uploads.benchmarks.sink SECONDS` prints its address and serves until it is stopped; a batch is answered after
+so many seconds. It is found under the paths of the sandbox, whose controls `demo` and `taken` it has.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ import sys
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
+PREFIX = "/synerise"
+LOGIN = "/uauth/v2/auth/login/profile"
 BATCH = "/v4/clients/batch"
-TAGS = "/v4/clients/tags"
-EVERY_TAG = json.dumps([{"id": number, "name": f"aud-bench-{number}"} for number in range(1, 1001)]).encode()
-"""Those of the segments that a benchmark makes."""
+DEMO = {"synerise": {"credentials": {"apiKey": "opens-nothing"}}}
 
 
 class Sink(BaseHTTPRequestHandler):
-    """Login, permission check and batches; one connection is kept for as long as the caller likes."""
+    """Login, permission check, tags and batches; one connection is kept for as long as the caller likes."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
     members = 0
+    tags: ClassVar[list[dict[str, Any]]] = []
     wait = 0.0
 
     def do_POST(self) -> None:  # the name that http.server calls
@@ -38,12 +39,8 @@ class Sink(BaseHTTPRequestHandler):
             self._answer(*answer(body))
 
     def do_GET(self) -> None:  # the name that http.server calls
-        """The tags of the workspace; else tell the count, and begin it anew."""
-        if self.path == TAGS:
-            self._answer(200, EVERY_TAG)
-            return
-        count, Sink.members = Sink.members, 0
-        self._answer(200, json.dumps(count).encode())
+        """The tags of the workspace, or how to sign in there."""
+        self._answer(200, json.dumps(DEMO if self.path == "/_control/demo" else Sink.tags).encode())
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -65,6 +62,12 @@ def _permissions(body: bytes) -> tuple[int, bytes]:
     return 200, json.dumps({"permissions": granted}).encode()
 
 
+def _tag(body: bytes) -> tuple[int, bytes]:
+    made = {"id": len(Sink.tags) + 1, "name": json.loads(body)["name"]}
+    Sink.tags.append(made)
+    return 200, json.dumps(made).encode()
+
+
 def _batch(body: bytes) -> tuple[int, bytes]:
     Sink.members += len(json.loads(body))
     if Sink.wait:
@@ -72,10 +75,16 @@ def _batch(body: bytes) -> tuple[int, bytes]:
     return 202, b""
 
 
+def _taken(_body: bytes) -> tuple[int, bytes]:
+    return 200, json.dumps(Sink.members).encode()
+
+
 ANSWERS: dict[str, Callable[[bytes], tuple[int, bytes]]] = {
-    "/uauth/v2/auth/login/profile": _login,
-    "/uauth/api-key/permission-check": _permissions,
-    BATCH: _batch,
+    PREFIX + LOGIN: _login,
+    f"{PREFIX}/uauth/api-key/permission-check": _permissions,
+    f"{PREFIX}/v4/tags": _tag,
+    PREFIX + BATCH: _batch,
+    "/_control/synerise/taken": _taken,
 }
 
 
@@ -83,7 +92,7 @@ def main(wait: str) -> None:
     """Serve on a free port of the loopback."""
     Sink.wait = float(wait)
     with ThreadingHTTPServer(("127.0.0.1", 0), Sink) as server:
-        sys.stdout.write(f"{server.server_port}\n")
+        sys.stdout.write(f"ready http://127.0.0.1:{server.server_port}\n")
         sys.stdout.flush()
         server.serve_forever()
 

@@ -24,7 +24,8 @@ Faults, each `synerise.<name>`:
 
 Controls (`POST /_control/synerise/<action>`): `workspace` {id, name, key}; `profiles` {count, prefix, tags} or
 {profiles: […]}; `segmentation` {uuid, name, tags}; `members` {segment: tag name or segmentation UUID, field} gives all
-as a list of the identifier; `user` {name, password, mfa}; `profileKey` {key}; `events` gives those stored.
+as a list of the identifier; `user` {name, password, mfa}; `profileKey` {key}; `events` gives those stored; `taken`
+gives how many items of batches were taken, in all workspaces.
 """
 
 from __future__ import annotations
@@ -106,6 +107,9 @@ class SyneriseSandbox(VendorSandbox):
     def control(self, action: str, arguments: dict[str, Any]) -> Any:
         """The test controls of the module docstring."""
         with self.lock:
+            if action == "taken":
+                batches = (batch for workspace in self._workspaces.values() for batch in workspace.batches)
+                return sum(batch.count - batch.refused for batch in batches)
             workspace = self._chosen(arguments)
             self._settle(workspace)
             if action == "workspace":
