@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audsync_web.jobs.models import Job
 from audsync_web.people.models import Company, User
-from audsync_web.vendors.connectors.base import SegmentRef, SegmentSpec
+from audsync_web.vendors.connectors.base import LEAVE, SegmentRef, SegmentSpec
 from audsync_web.vendors.models import VendorAccount
 
 LONGEST_DURATION_DAYS = 3650
@@ -171,6 +171,12 @@ class Destination(Job):
     def is_emptied_first(self) -> bool:
         """Whether its members are to be taken out at the vendor before it is removed."""
         return self.wanted == Wanted.RELEASED and self.release_choice == EMPTY and not self.memory.get("emptied")
+
+    @property
+    def is_left_there(self) -> bool:
+        """Whether the segment was let go of, or is about to be, as it is: the vendor may still hold its members."""
+        is_gone = self.status == DestinationStatus.RELEASED or self.wanted == Wanted.RELEASED
+        return is_gone and self.release_choice in ("", LEAVE.key)
 
     @property
     def is_published(self) -> bool:

@@ -106,7 +106,7 @@ class StepSerializer(serializers.Serializer[Any]):
     """One act and what became of it."""
 
     what = serializers.ChoiceField(StepWhat.choices)
-    status = serializers.ChoiceField(StepStatus.choices)
+    status = serializers.ChoiceField([choice for choice in StepStatus.choices if choice[0] != StepStatus.LEFT])
     vendorAccountId = serializers.IntegerField(allow_null=True)  # noqa: N815
     vendor = serializers.CharField(allow_null=True)
     segmentId = serializers.IntegerField(allow_null=True)  # noqa: N815
@@ -115,6 +115,16 @@ class StepSerializer(serializers.Serializer[Any]):
     count = serializers.IntegerField(allow_null=True)
     text = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField(allow_null=True)
+
+
+class LeftSerializer(serializers.Serializer[Any]):
+    """What an erasure does not do, and why."""
+
+    what = serializers.ChoiceField(StepWhat.choices)
+    vendorAccountId = serializers.IntegerField(allow_null=True)  # noqa: N815
+    vendor = serializers.CharField(allow_null=True)
+    segmentId = serializers.IntegerField(allow_null=True)  # noqa: N815
+    text = serializers.CharField()
 
 
 class ErasureSerializer(serializers.Serializer[Any]):
@@ -133,6 +143,7 @@ class ErasureSerializer(serializers.Serializer[Any]):
     liftedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
     error = serializers.CharField(allow_null=True)
     steps = StepSerializer(many=True)
+    left = LeftSerializer(many=True)
 
 
 class ErasurePageSerializer(serializers.Serializer[Any]):

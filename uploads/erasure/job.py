@@ -43,6 +43,7 @@ from uploads.models import (
 from uploads.services import UploadConflict, upload_folder
 
 from .forgetting import delivery_holds
+from .left import left_steps
 from .persons import Person, person_of
 from .searching import can_be_in, member_row, values_to_remove
 from .steps import LOOK_SELDOM_SECONDS, NOT_THERE, asker, bring_on, forget_files, settle
@@ -97,7 +98,8 @@ def erase_begin(*, actor: Actor, search: PersonSearch, wish: EraseWish) -> Erasu
         )
         _keep_out(erasure, person, kinds, {row["kind"] for row in chosen})
         _store_decision(erasure, person, search, wish, chosen)
-        audit.record(actor, "person.erase", erasure, kinds=kinds, steps=erasure.steps.count())
+        taken = erasure.steps.exclude(status=StepStatus.LEFT).count()
+        audit.record(actor, "person.erase", erasure, kinds=kinds, steps=taken)
         wake("uploads.erasure", erasure.pk)
     return erasure
 
@@ -129,12 +131,14 @@ def _store_decision(
     for destination in _current(erasure, found | (_being_planned(erasure.company_id) - declined)):
         if destination.pk in found or can_be_in(destination, person):
             _add_step(erasure, destination)
+    wanted: dict[str, bool] = {StepWhat.IDENTITY: wish.identities, StepWhat.PROFILE: wish.profiles}
     for row in search.profiles:
-        wanted = wish.identities if row["what"] == StepWhat.IDENTITY else wish.profiles
-        if wanted and (row["count"] or row["error"]):
+        if wanted[row["what"]] and (row["count"] or row["error"]):
             ErasureStep.objects.create(
                 erasure=erasure, what=row["what"], vendor_account_id=row["account"], name=row["name"]
             )
+    destinations = {row["destination"] for row in chosen}
+    ErasureStep.objects.bulk_create(left_steps(erasure, search, chosen=destinations, vendors_asked=wanted))
 
 
 def _current(erasure: Erasure, keys: Collection[int]) -> list[Destination]:
@@ -178,7 +182,8 @@ def _plan(erasure: Erasure, person: Person) -> None:
     by something under way; and the files. The files' step comes last: where there is one, this has been done."""
     if erasure.steps.filter(what=StepWhat.FILES).exists():
         return
-    decided = set(erasure.steps.filter(what=StepWhat.REMOVAL).values_list("destination_id", flat=True))
+    removals = erasure.steps.filter(what=StepWhat.REMOVAL).exclude(status=StepStatus.LEFT)
+    decided = set(removals.values_list("destination_id", flat=True))
     # What was found and is no step was declined.
     shown = {row["destination"] for row in erasure.search.findings} if erasure.search else set()
     later = _being_planned(erasure.company_id) | _brought_to(erasure.company_id, person) | _came_to(erasure, person)

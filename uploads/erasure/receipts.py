@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audsync_web.api.times import api_time
-from uploads.models import Erasure, ErasureStep, PersonSearch
+from uploads.models import Erasure, ErasureStep, PersonSearch, StepStatus
 
 
 def search_shape(search: PersonSearch) -> dict[str, Any]:
@@ -73,7 +73,8 @@ def erasure_shape(erasure: Erasure, steps: list[ErasureStep]) -> dict[str, Any]:
         "keptOut": erasure.lifted_at is None,
         "liftedAt": api_time(erasure.lifted_at),
         "error": erasure.error_text or None,
-        "steps": [_step(step) for step in steps],
+        "steps": [_step(step) for step in steps if step.status != StepStatus.LEFT],
+        "left": [_left(step) for step in steps if step.status == StepStatus.LEFT],
     }
 
 
@@ -91,6 +92,11 @@ def _step(step: ErasureStep) -> dict[str, Any]:
         "text": step.text or None,
         "at": api_time(step.at),
     }
+
+
+def _left(step: ErasureStep) -> dict[str, Any]:
+    shape = _step(step)
+    return {name: shape[name] for name in ("what", "vendorAccountId", "vendor", "segmentId", "text")}
 
 
 def vendor_jobs(step: ErasureStep) -> list[str]:

@@ -15,7 +15,6 @@ from audsync_web.jobs.kinds import on_housekeeping
 from audsync_web.jobs.leases import Lease
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
-from audsync_web.vendors.connectors.base import LEAVE
 from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, DestinationStatus
@@ -165,7 +164,7 @@ def _where(destination: Destination) -> dict[str, Any]:
         "kind": destination.identifier,
         "released": (released := destination.status == DestinationStatus.RELEASED),
         # AudSync removes nobody there any more, and the vendor may still have them.
-        "left": released and destination.release_choice in ("", LEAVE.key),
+        "left": released and destination.is_left_there,
     }
 
 

@@ -134,12 +134,14 @@ class StepWhat(models.TextChoices):
 
 
 class StepStatus(models.TextChoices):
-    """A step in one word. `doing` is an intent: found without outcome it is looked into and never simply repeated."""
+    """A step in one word. `doing` is an intent: found without outcome it is looked into and never simply repeated.
+    `left` is no step but says what this erasure does not do."""
 
     WAITING = "waiting", "Waiting"
     DOING = "doing", "Doing"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
+    LEFT = "left", "Left"
 
 
 class ErasureStep(models.Model):

@@ -23,7 +23,16 @@ from uploads.erasure.job import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.erasure.receipts import erasure_shape, steps_of, vendor_jobs
 from uploads.erasure.searching import search_begin
 from uploads.erasure.steps import blockers
-from uploads.models import Delivery, DeliveryStatus, Erasure, ErasureStatus, PersonSearch, SearchStatus, UploadStatus
+from uploads.models import (
+    Delivery,
+    DeliveryStatus,
+    Erasure,
+    ErasureStatus,
+    PersonSearch,
+    SearchStatus,
+    StepStatus,
+    UploadStatus,
+)
 from uploads.services import UploadConflict
 
 from .erasing_forms import EraseForm, FindForm
@@ -153,7 +162,7 @@ def erasure(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """One erasure: live while it runs, then the receipt; with `?format=json` for programs."""
     context = _erasure_context(request, pk)
     if request.GET.get("format") == "json":
-        shape = erasure_shape(context["erasure"], [step for step, _ in context["steps"]])
+        shape = erasure_shape(context["erasure"], [*(step for step, _ in context["steps"]), *context["left"]])
         response = JsonResponse(shape, json_dumps_params={"indent": 2})
         response.headers["Content-Disposition"] = f'attachment; filename="erasure-{pk}.json"'
         return response
@@ -176,7 +185,8 @@ def _erasure_context(request: PageRequest, pk: uuid.UUID) -> dict[str, Any]:
     befores = [row for row in blockers(steps).values() if _needs_a_decision(row)] if running else []
     return {
         "erasure": found,
-        "steps": [(step, [] if running else vendor_jobs(step)) for step in steps],
+        "steps": [(step, [] if running else vendor_jobs(step)) for step in steps if step.status != StepStatus.LEFT],
+        "left": [step for step in steps if step.status == StepStatus.LEFT],
         "befores": befores,
         "told": "-".join(str(row.pk) for row in befores),
         "kinds": _kinds(found.kinds),

@@ -29,6 +29,7 @@ from uploads import files
 from uploads.delivery.reports import refused_name
 from uploads.engine.finding import text_holds
 from uploads.erasure.job import EraseWish, erase_begin, erase_lift, erase_retry
+from uploads.erasure.left import NOT_CHOSEN
 from uploads.erasure.persons import Person
 from uploads.erasure.searching import search_begin
 from uploads.models import Delivery, Erasure, ErasureStatus, PersonSearch, Upload
@@ -226,7 +227,7 @@ def test_a_lost_answer_is_looked_into_and_never_repeated(
 def test_a_profile_is_erased_only_when_asked_for(api: Client, everywhere: Segment, actor: Actor, box: Sandbox) -> None:
     deliver(api, everywhere, PERSON, *OTHERS)
     kept = erased(actor, found(actor))
-    assert not kept.steps.filter(what="profile").exists()
+    assert [(s.status, s.count) for s in kept.steps.filter(what="profile")] == [("left", None)]
     gone = erased(actor, found(actor), profiles=True)
     assert [(s.status, s.count) for s in gone.steps.filter(what="profile")] == [("done", 1)]
     assert [row["count"] for row in found(actor).profiles if row["what"] == "profile"] == [0]
@@ -292,6 +293,7 @@ def test_the_whole_way_over_rest(
     done = api.get(receipt).json()
     assert (done["status"], done["keptOut"]) == ("completed", True)
     assert [step["what"] for step in done["steps"]] == ["removal", "removal", "files"]
+    assert [(row["what"], row["vendor"], row["text"]) for row in done["left"]] == [("profile", "synerise", NOT_CHOSEN)]
     assert all(step["vendorJobIds"] for step in done["steps"] if step["vendor"] == "mediarithmics")
     assert stranger_api.get(receipt).status_code == 404
     assert marketer_api.get(receipt).status_code == 403

@@ -15,7 +15,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import Transient
 from audsync_web.vendors.models import AccountStatus
-from segments.models import Segment
+from segments.models import Destination, Segment
 from segments.services import DestinationWish, destination_release, segment_create
 from tests.api_world import BASE, upload
 from tests.conftest import LoggedIn
@@ -25,8 +25,9 @@ from tests.uploads.erasure.test_erasing import HASH, OTHERS, PERSON, at_mediarit
 from tests.uploads.kit import settled
 from uploads import files
 from uploads.erasure.job import EraseWish, erase_begin, erase_retry
+from uploads.erasure.left import LEFT_THERE, NOT_CHOSEN, NOT_KNOWN
 from uploads.intake import partials
-from uploads.models import Delivery, Erasure, ErasureStep, PartialUpload, Snapshot, Upload
+from uploads.models import Delivery, Erasure, ErasureStep, PartialUpload, PersonSearch, Snapshot, Upload
 from uploads.services import upload_cancel
 
 __all__ = ["segment"]
@@ -163,13 +164,52 @@ def test_a_segment_that_was_left_at_the_vendor_keeps_its_other_members(
     search = found(actor)
     page = logged_in(manager).get(f"/erase/searches/{search.pk}")
     assert ([row["left"] for row in search.findings], b"left at the vendor" in page.content) == ([True], True)
-    assert followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON))).status == "completed"
+    erasure = followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON)))
+    assert (erasure.status, steps(erasure)["removal"]) == ("completed", ("left", LEFT_THERE))
+    browser = logged_in(manager)
+    receipt = browser.get(f"/erasures/{erasure.pk}").content.decode()
+    assert (LEFT_THERE in receipt, "Not done by this erasure" in receipt) == (True, True)
+    told = browser.get(f"/erasures/{erasure.pk}?format=json").json()["left"]
+    assert [(row["segmentId"], row["text"]) for row in told] == [(left.pk, LEFT_THERE), (None, NOT_CHOSEN)]
     assert found(actor).findings == []
     deliver(api, other, *OTHERS)
     shown = {"segment": destination.remote_id, "field": "email"}
     assert set(OTHERS) <= set(box.vendors["synerise"].control("members", shown))
     row = Snapshot.objects.get(destination=destination, superseded_at=None)
     assert (row.members, sum(row.ends["days"].values()) + row.ends["never"]) == (2, 2)
+
+
+def test_what_becomes_of_a_segment_between_search_and_decision_is_told(
+    api: Client, segment: Segment, actor: Actor
+) -> None:
+    """Nobody takes out of a segment that was let go of meanwhile; the receipt does not pass over it."""
+    deliver(api, segment, PERSON, *OTHERS)
+    search = found(actor)
+    destination_release(actor=actor, destination=segment.destinations.get())
+    assert steps(begin_and_follow(actor, search))["removal"] == ("left", LEFT_THERE)
+
+
+def test_a_receipt_tells_what_was_not_asked_for_and_what_nobody_can_tell(
+    api: Client, segment: Segment, actor: Actor, box: Sandbox
+) -> None:
+    connect(box, actor, "acoustic")
+    deliver(api, segment, PERSON, *OTHERS)
+    search = found(actor)
+    first = begin_and_follow(actor, search, destinations=[], identities=False)
+    lines = [(step.what, step.status, step.text) for step in first.steps.all()]
+    assert lines == [
+        ("removal", "left", NOT_CHOSEN),
+        ("identity", "left", NOT_CHOSEN),
+        ("files", "done", lines[-1][2]),
+    ]
+    assert first.status == "completed"
+    Destination.objects.update(membership_known=False)
+    Snapshot.objects.all().delete()
+    assert steps(begin_and_follow(actor, found(actor)))["removal"] == ("left", NOT_KNOWN)
+
+
+def begin_and_follow(actor: Actor, search: PersonSearch, **wish: Any) -> Erasure:
+    return followed(erase_begin(actor=actor, search=search, wish=EraseWish(PERSON, **wish)))
 
 
 def test_deciding_on_an_erasure_looks_into_no_file(
