@@ -135,7 +135,7 @@ def _live_check(config: AccountConfig) -> AccountCheck:
         found = connector.check()
     if found.missing:
         raise Permanent(
-            f"These rights are missing: {', '.join(found.missing)}.",
+            f"These permissions are missing: {', '.join(found.missing)}.",
             code="rights_missing",
             next_step="Ask the vendor to grant them to this login or key, then try again.",
         )
@@ -261,7 +261,7 @@ def _require_rights(account: VendorAccount, found: AccountCheck) -> None:
         return
     account.check_facts, account.warnings = dict(found.facts), list(found.warnings)
     raise AuthenticationFailed(
-        f"These rights are missing: {', '.join(found.missing)}.",
+        f"These permissions are missing: {', '.join(found.missing)}.",
         code="rights_missing",
         next_step="Ask the vendor to grant them to this login or key, then check again.",
     )

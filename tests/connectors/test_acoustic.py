@@ -89,10 +89,17 @@ def test_filters_with_an_account_key_are_refused_without_a_call(box: Sandbox):
     assert box.context.ledger.entries("acoustic") == []
 
 
+def test_a_wrong_key_is_called_that_by_the_name_of_its_field(box: Sandbox):
+    with pytest.raises(AuthenticationFailed, match="authentication key: it is wrong"):
+        connect(box, key="nobody-s-key").check()
+    assert len(box.context.ledger.entries("acoustic")) == 1
+
+
 def test_a_denied_key_says_what_to_look_at_and_is_not_tried_again(box: Sandbox):
     switch(box, "key_denied", "1")
     with pytest.raises(AuthenticationFailed) as denied:
         connect(box).list_filters()
+    assert "does not let it do that" in denied.value.text
     assert "level" in denied.value.next_step
     assert len(asked(box, "GET")) == 1
 

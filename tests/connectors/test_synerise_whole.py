@@ -373,5 +373,5 @@ def test_a_check_names_every_missing_permission(box: Sandbox, actor: Actor, api:
     box.context.faults.set("synerise.missing_permissions", "API_TAGS_READ,API_BATCH_EVENTS_CREATE")
     seen = api.post(f"{BASE}/vendor-accounts/{account.pk}/check").json()
     assert seen["status"] == "needs attention"
-    assert seen["error"] == "These rights are missing: API_TAGS_READ."
+    assert seen["error"] == "These permissions are missing: API_TAGS_READ."
     assert "Without API_BATCH_EVENTS_CREATE events cannot be sent." in seen["warnings"]

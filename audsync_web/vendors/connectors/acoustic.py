@@ -42,6 +42,16 @@ LIST_AGE = timedelta(minutes=1)
 COUNT = re.compile(r"(\d+)\D*$")
 NO_ONE = "audsync-check@example.invalid"
 USUAL_NAMES = ["email=email", "phone=phone"]
+DENIALS: dict[int | None, tuple[str, str]] = {
+    401: (
+        "Exchange rejected the authentication key: it is wrong, or was replaced.",
+        "Enter the authentication key that Exchange shows for the endpoint, or that Acoustic gave for the account.",
+    ),
+    403: (
+        "Exchange knows the authentication key, and does not let it do that.",
+        "Check the key's level, and the endpoint id where the account's key is used.",
+    ),
+}
 FIRST_PAUSE = 1.0
 PATIENCE = 5.0
 """Seconds that a look waits for Exchange to come back: its caller waits, too. Jobs look again later by themselves."""
@@ -301,13 +311,13 @@ class AcousticConnector(Connector, IdentityConnector):
 
     @contextmanager
     def _explained(self, value: str = "") -> Iterator[None]:
-        """Keep the person's `value` out of what Exchange says, and say what its 403 means (section 2.1)."""
+        """Keep the person's `value` out of what Exchange says, and say what 401 and 403 mean there (section 2.1)."""
         try:
             with not_naming(value):
                 yield
         except ConnectorError as error:
-            if error.status == 403:
-                error.next_step = "Check the key's level, and the endpoint id where the account's key is used."
+            if error.status in DENIALS:
+                error.text, error.next_step = DENIALS[error.status]
             raise
 
 

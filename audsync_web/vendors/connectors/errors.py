@@ -45,6 +45,9 @@ class ConnectorError(Exception):
         self.status = status
         self.reference = reference
 
+    def __str__(self) -> str:
+        return self.text
+
     @property
     def vendor_text(self) -> str:
         """What the vendor said, cut."""
