@@ -69,8 +69,12 @@ def _require_source(account: VendorAccount) -> None:
 
 def ways_of(account: VendorAccount) -> list[PullWay]:
     """How the account's segmentations can be read; freezing first where its calls may be used."""
-    frozen = [PullWay.EXPORT, PullWay.MATERIALISE] if account.settings.get("unconfirmedEndpoints") else []
+    frozen = [] if _freezing_needs(account) else [PullWay.EXPORT, PullWay.MATERIALISE]
     return [*frozen, PullWay.PAGES]
+
+
+def _freezing_needs(account: VendorAccount) -> str:
+    return cast("type[SourceConnector]", account.connector).freezing_needs(account.settings)
 
 
 def pull_begin(
@@ -128,7 +132,7 @@ def _refuse_faults(account: VendorAccount, segmentation: str, field: str, way: P
     if field not in IDENTIFIERS:
         faults["identifier"] = f"must be one of {', '.join(IDENTIFIERS)}"
     if way not in ways_of(account):
-        faults["way"] = "needs “Use unconfirmed calls” to be switched on for this vendor account"
+        faults["way"] = _freezing_needs(account)
     if faults:
         raise ValidationError(faults)
 

@@ -28,7 +28,7 @@ class SegmentationForm(forms.Form):
 
     uuid = forms.UUIDField(
         label="Segmentation (UUID)",
-        help_text="It stands in the segmentation's address in Synerise.",
+        help_text="It stands in the segmentation's address at the vendor.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         error_messages={"invalid": "That is not a UUID (8-4-4-4-12 hexadecimal digits)."},
     )

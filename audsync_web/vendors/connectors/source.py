@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from .errors import RemoteMissing
 
@@ -59,6 +60,12 @@ class ExportTask:
 
 class SourceConnector(ABC):
     """Reading a vendor's segmentations. Every method raises the error families."""
+
+    @classmethod
+    @abstractmethod
+    def freezing_needs(cls, settings: Mapping[str, Any]) -> str:
+        """What an account of these settings lacks to materialise and export, in words that follow "it"; empty where it
+        lacks nothing. Reading page by page is always possible."""
 
     @abstractmethod
     def segmentation_page(

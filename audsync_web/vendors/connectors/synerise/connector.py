@@ -65,7 +65,7 @@ from .permissions import check_account
 from .profiles import Profiles
 from .session import Session
 from .singles import Singles
-from .sources import MOST_IN_A_PAGE, Sources
+from .sources import MOST_IN_A_PAGE, UNCONFIRMED_OFF, Sources
 from .wire import RULES, BatchAnswer, Tag, tag_name
 
 DELETE_TAG = ReleaseChoice("delete_tag", "Delete the tag at Synerise; the profiles stay")
@@ -388,6 +388,11 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
         return self._confirming.look(delivery, parts, since)
 
     # --- as a source (section 4.6)
+
+    @classmethod
+    def freezing_needs(cls, settings: Mapping[str, Any]) -> str:
+        """The paths of both calls are unconfirmed, so a switch allows them (section 7.20)."""
+        return "" if settings.get("unconfirmedEndpoints") else UNCONFIRMED_OFF
 
     def segmentation_page(
         self, uuid: str, *, limit: int = 100, offset: int = 0, recognised: bool | None = None, search: str = ""

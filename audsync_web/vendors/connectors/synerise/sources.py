@@ -31,6 +31,7 @@ MOST_IN_A_PAGE = 100
 MOST_EXPORT_ROWS = 10_000
 ASSUMED_LIFE = timedelta(hours=2)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+UNCONFIRMED_OFF = "needs “Use unconfirmed calls” to be switched on for this vendor account"
 
 
 class Sources:
