@@ -206,7 +206,8 @@ def filter_save(
         except UnknownOutcome:
             audit.record(actor, "identity_filter.save", account, **told, outcome="not known")
             raise
-    cache.delete(_cache_key(account))
+        finally:
+            cache.delete(_cache_key(account))
     audit.record(actor, "identity_filter.save", account, **told)
     return held
 
@@ -228,7 +229,8 @@ def filter_remove(*, actor: Actor, account: VendorAccount, name: str) -> bool:
         except UnknownOutcome:
             audit.record(actor, "identity_filter.remove", account, identifier=name, outcome="not known")
             raise
-    cache.delete(_cache_key(account))
+        finally:
+            cache.delete(_cache_key(account))
     if removed:
         audit.record(actor, "identity_filter.remove", account, identifier=name)
     return removed

@@ -30,7 +30,7 @@ from .connectors.errors import ConnectorError
 from .connectors.identity import Identity, IdentityFilter
 from .identity import LONGEST_NAME, LONGEST_VALUE, FilterExists, FilterMissing, State
 from .models import VendorAccount
-from .removals import LOST, Receipt
+from .removals import GONE, LOST, NOTHING, REMOVED, STILL, Receipt
 
 MOST_FILTERS = 100
 
@@ -122,7 +122,10 @@ class ReceiptSerializer(serializers.Serializer[Any]):
 
     receipt = serializers.IntegerField()
     name = serializers.CharField()
-    outcome = serializers.ChoiceField(choices=["removed", "nothing to remove", "gone"])
+    outcome = serializers.ChoiceField(
+        choices=[REMOVED, STILL, NOTHING, GONE],
+        help_text="`still there`: the vendor said that it is done, and the look-up afterwards still found it.",
+    )
     found = serializers.IntegerField()
     removed = serializers.IntegerField(allow_null=True)
     left = serializers.IntegerField(allow_null=True)

@@ -25,6 +25,7 @@ from .identity_selectors import fitting_entries, opened
 from .masking import masked
 from .models import VendorAccount
 from .removal_views import told
+from .removals import CountChanged
 
 EXPORT_HEADER = ("identifier", "value", "endpoint")
 
@@ -136,6 +137,8 @@ def identity_remove(request: PageRequest, pk: int) -> HttpResponseBase:
         return _unconfirmed(request, account, form)
     try:
         receipt = identity.remove(actor=request.actor, account=account, **given)
+    except CountChanged as changed:
+        return _shown_anew(request, account, given, changed)
     except ValidationError as faults:
         add_faults(form, faults)
         return _unconfirmed(request, account, form)
@@ -152,6 +155,17 @@ def _unconfirmed(request: PageRequest, account: VendorAccount, form: RemoveForm)
     given = {name: str(form[name].value()) for name in ("name", "value", "expected")}
     panel = _remove_panel(given["name"], given["value"], int(given["expected"]), form)
     return _desk(request, account, look_up=_again(given), remove=panel, status=422)
+
+
+def _shown_anew(
+    request: PageRequest, account: VendorAccount, given: dict[str, Any], changed: CountChanged
+) -> HttpResponse:
+    """The removal again with the number of people that it would touch by now, to be confirmed anew."""
+    form = RemoveForm({**given, "expected": changed.found}, auto_id="remove-%s")
+    add_faults(form, changed)
+    panel = _remove_panel(given["name"], given["value"], changed.found, form)
+    nobody = None if changed.found else identity.Holders(given["name"], given["value"], ())
+    return _desk(request, account, look_up=_again(given), found=nobody, remove=panel, status=422)
 
 
 def _again(given: dict[str, Any]) -> LookUpForm:

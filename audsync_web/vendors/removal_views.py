@@ -31,6 +31,7 @@ from .removals import (
     REFUSED,
     REMOVE_IDENTITY,
     REMOVED,
+    STILL,
     Receipt,
     receipts,
     removals_of,
@@ -55,7 +56,7 @@ class Wording:
 def wording(receipt: Receipt, *, erasing: bool) -> Wording:
     """How a removal stands, in words."""
     found = wording_of(receipt.outcome, erasing=erasing)
-    if receipt.outcome == REMOVED and receipt.left != 0:
+    if receipt.outcome == REMOVED and receipt.left is None:
         return Wording("completed", found.label, "The vendor said that it is done.")
     return found
 
@@ -66,6 +67,11 @@ def wording_of(outcome: str, *, erasing: bool) -> Wording:
     gone = "The profile no longer exists." if erasing else "Nobody has the identifier any more."
     words = {
         REMOVED: Wording("completed", "Erased" if erasing else "Removed", gone),
+        STILL: Wording(
+            "needs attention",
+            "Still there",
+            "The vendor answered that it is done, and the look-up right afterwards still found it.",
+        ),
         NOTHING: Wording("superseded", "Nothing there", f"Nobody had the {what}, so nothing was sent."),
         GONE: Wording("completed", "Gone", f"The vendor's answer was lost. A look-up right afterwards: {gone.lower()}"),
         LOST: Wording("needs attention", "Not known", "The vendor's answer was lost. It may have been done or not."),

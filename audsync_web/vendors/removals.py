@@ -21,7 +21,7 @@ from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import AuditEntry
 
-from .connectors.errors import ConnectorError, Permanent, UnknownOutcome
+from .connectors.errors import ConnectorError, Permanent, Transient, UnknownOutcome
 from .connectors.identifiers import KINDS
 from .masking import masked
 from .models import AccountStatus, VendorAccount
@@ -29,14 +29,26 @@ from .models import AccountStatus, VendorAccount
 REMOVE_IDENTITY = "identity.remove"
 ERASE_PROFILE = "profile.erase"
 BEGUN = ".begin"
+THROTTLED = 429
 # A request that has not told its outcome by then has died.
 STILL_RUNNING = timedelta(minutes=3)
 
 UNCONFIRMED = "This is not the value that was looked up, letter for letter. Nothing was removed."
 
 # The outcomes, as the audit trail spells them.
-REMOVED, NOTHING, GONE, LOST, REFUSED = "removed", "nothing to remove", "gone", "not known", "refused"
-OUTCOMES = (REMOVED, NOTHING, GONE, LOST, REFUSED)
+REMOVED, STILL, NOTHING, GONE, LOST, REFUSED = (
+    "removed", "still there", "nothing to remove", "gone", "not known", "refused"
+)  # fmt: skip
+OUTCOMES = (REMOVED, STILL, NOTHING, GONE, LOST, REFUSED)
+
+
+class CountChanged(ValidationError):
+    """By now another number of records holds it than the person was shown; nothing was sent."""
+
+    def __init__(self, found: int, shown: int) -> None:
+        text = f"It is on {found} by now, and you were shown {shown}. Nothing was removed; look again."
+        super().__init__({"confirm": text})
+        self.found = found
 
 
 @dataclass(frozen=True)
@@ -133,15 +145,14 @@ def require_confirmation(value: str, confirm: str) -> None:
 def carry_out(*, actor: Actor, account: VendorAccount, removal: Removal, expected: int | None = None) -> Receipt:
     """Look up, tell the audit trail what is about to be done, do it once, look up again, tell what came of it.
 
-    `expected` is how many records the person was shown; when it is another number by now, `ValidationError` and nothing
-    is sent. A lost answer is no error here: the receipt's outcome is `gone` when the look-up afterwards finds nothing,
-    else `not known`. What the vendor refused is told to the trail and raised.
+    `expected` is how many records the person was shown; when it is another number by now, `CountChanged` and nothing is
+    sent. What the vendor says is not taken for granted: `still there` is what the look-up afterwards finds all the
+    same. A lost answer is no error here: the receipt's outcome is `gone` when that look-up finds nothing, else `not
+    known`. What the vendor refused is told to the trail and raised, unless it was done nevertheless.
     """
     found = removal.count()
     if expected is not None and expected != found:
-        raise ValidationError(
-            {"confirm": f"It is on {found} by now, and you were shown {expected}. Nothing was removed; look again."}
-        )
+        raise CountChanged(found, expected)
     told: dict[str, Any] = {"identifier": removal.name, "value": masked(removal.value), "found": found}
     begun = audit.record(actor, removal.action + BEGUN, account, **told)
     if not found:
@@ -153,9 +164,15 @@ def carry_out(*, actor: Actor, account: VendorAccount, removal: Removal, expecte
         outcome = GONE if left == 0 else LOST
         return _ended(actor, account, removal, begun, error=lost, outcome=outcome, changed=None, left=left)
     except ConnectorError as error:
+        # Whoever asks to be called later may have done it all the same; only 429 says that it was not even looked at.
+        left = _left(removal) if isinstance(error, Transient) and error.status != THROTTLED else 1
+        if not left:
+            outcome = LOST if left is None else GONE
+            return _ended(actor, account, removal, begun, error=error, outcome=outcome, changed=None, left=left)
         _ended(actor, account, removal, begun, outcome=REFUSED, reason=error.code)
         raise
-    return _ended(actor, account, removal, begun, outcome=REMOVED, changed=changed, left=_left(removal))
+    left = _left(removal)
+    return _ended(actor, account, removal, begun, outcome=STILL if left else REMOVED, changed=changed, left=left)
 
 
 def _left(removal: Removal) -> int | None:

@@ -168,6 +168,29 @@ def test_a_removed_filter_whose_answer_was_lost_is_seen_to_be_gone(box: Sandbox,
     assert len(asked(box, "DELETE")) == 1
 
 
+@pytest.mark.parametrize("lost", ["", "drop_after_filter"])
+def test_a_change_whose_list_cannot_be_read_is_not_called_a_failure(box: Sandbox, lost: str):
+    connector = connect(box)
+    if lost:
+        switch(box, lost)
+    switch(box, "blind_after_filter", "9x")
+    with pytest.raises(UnknownOutcome) as unseen:
+        connector.save_filter("email", publish=True, subscribe=False)
+    assert "Look at the list again" in unseen.value.next_step
+    box.context.faults.set("acoustic.blind_after_filter", None)
+    assert [held.identifier_name for held in connector.list_filters(fresh=True)] == ["email"]
+
+
+def test_a_filter_that_shows_neither_flag_is_not_said_to_hide_anything():
+    rows = [{"identifierName": "email", "publishFilter": None}, {"identifierName": "phone"}, {}, "?"]
+    with CannedServer(Canned(200, json.dumps(rows).encode())) as server:
+        connector = AcousticConnector(account_config(AcousticConnector, server.url, {"authKey": "k"}), services())
+        found = connector.list_filters()
+    assert [(held.identifier_name, held.is_readable) for held in found] == [("email", False), ("phone", False)]
+    assert "not known" in found[0].effect
+    assert "may hold back" in filter_findings(found, "email")[0].text
+
+
 def test_both_spellings_and_numbers_for_ids_are_read(box: Sandbox):
     switch(box, "odd_spellings", "1")
     switch(box, "numeric_ids", "1")
@@ -215,6 +238,26 @@ def test_an_x1id_shows_its_identifiers_and_an_unknown_one_is_none(box: Sandbox):
         switch(box, fault, "1")
         assert connector.identifiers_of("x1-nobody") is None
     assert box.context.ledger.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("answered", "shown"), [("x1-9", None), ("X1-1", "X1-1"), ("", "x1-1"), ("x1-1", "x1-1"), (None, "x1-1")]
+)
+def test_whoever_opens_one_x1id_is_not_shown_another(answered: str | None, shown: str | None):
+    rows = [{"x1Id": answered, "identifiers": [{"name": "email", "value": EMAIL}]}]
+    with CannedServer(Canned(200, json.dumps(rows).encode())) as server:
+        connector = AcousticConnector(account_config(AcousticConnector, server.url, {"authKey": "k"}), services())
+        found = connector.identifiers_of("x1-1")
+    assert (found.x1_id if found else None) == shown
+
+
+def test_an_x1id_that_is_listed_twice_is_one_person():
+    held = [{"name": "email", "value": EMAIL, "endpointId": number} for number in (412, 415)]
+    rows = [{"x1Id": "x1-1", "identifiers": [one]} for one in held] + [{"error": "odd"}]
+    with CannedServer(Canned(200, json.dumps(rows).encode())) as server:
+        connector = AcousticConnector(account_config(AcousticConnector, server.url, {"authKey": "k"}), services())
+        (found,) = connector.x1ids_of("email", EMAIL)
+    assert [one.endpoint_id for one in found.identifiers] == ["412", "415"]
 
 
 def test_an_x1id_near_its_limit_warns(box: Sandbox):

@@ -110,7 +110,17 @@ def test_an_endless_answer_is_cut_off(vendor: responses.RequestsMock):
 
 
 @pytest.mark.parametrize(
-    ("body", "value"), [(b"[1]", {}), (b"<html>", {}), (b"", {}), (b"\xff\xfe", {}), (b'{"a": 1}', {"a": 1})]
+    ("body", "value"),
+    [
+        (b"[1]", {}),
+        (b"<html>", {}),
+        (b"", {}),
+        (b"\xff\xfe", {}),
+        (b'{"a": 1}', {"a": 1}),
+        (b'{"a": ' + b"[" * 3000 + b"]" * 3000 + b"}", {}),
+        (b'{"a": "\\ud83d\\ude00 \\ud800"}', {"a": "\N{GRINNING FACE} ?"}),
+        (b'{"a": NaN}', {"a": None}),
+    ],
 )
-def test_an_answer_that_is_no_object_reads_as_an_empty_one(body: bytes, value: dict[str, int]):
+def test_an_answer_that_is_no_object_reads_as_an_empty_one(body: bytes, value: dict[str, object]):
     assert Reply(200, {}, body).object() == value

@@ -253,6 +253,35 @@ def test_the_count_stays_open_where_the_vendor_does_not_say_it(
     assert (receipt["outcome"], receipt["removed"], receipt["left"]) == ("removed", None, 0)
 
 
+@pytest.mark.parametrize("silent", ["", "silent_count"])
+def test_what_is_still_there_afterwards_is_not_called_removed(
+    api: Client, account: VendorAccount, box: Sandbox, silent: str
+) -> None:
+    box.context.faults.set("acoustic.keep_removed", "1x")
+    if silent:
+        box.context.faults.set(f"acoustic.{silent}", "1x")
+    receipt = send(api, account, "identities/remove", {"name": "email", "value": EMAIL, "confirm": EMAIL}).json()
+    assert (receipt["outcome"], receipt["left"]) == ("still there", 1)
+    assert AuditEntry.objects.get(action="identity.remove").detail["outcome"] == "still there"
+
+
+def test_a_vendor_that_asks_for_patience_after_it_has_removed_is_not_believed(
+    api: Client, account: VendorAccount, box: Sandbox
+) -> None:
+    """503 with Retry-After says that nothing was done; with what cannot be undone nobody relies on that."""
+    box.context.faults.set("acoustic.unavailable_after_remove", "1x")
+    send(api, account, "identities/remove", {"name": "email", "value": EMAIL, "confirm": EMAIL})
+    assert AuditEntry.objects.get(action="identity.remove").detail["outcome"] in {"gone", "not known"}
+    assert removals(box) == 1
+
+
+def test_a_filter_that_was_changed_unseen_is_in_the_trail(api: Client, account: VendorAccount, box: Sandbox) -> None:
+    box.context.faults.set("acoustic.blind_after_filter", "99x")
+    answer = send(api, account, "identity-filters", CLOSED)
+    assert (answer.status_code, "Exchange took the change" in answer.json()["error"]) == (502, True)
+    assert AuditEntry.objects.get(action="identity_filter.save").detail["outcome"] == "not known"
+
+
 def test_the_same_idempotency_key_removes_once(api: Client, account: VendorAccount, box: Sandbox) -> None:
     body = {"name": "email", "value": EMAIL, "confirm": EMAIL}
     first = send(api, account, "identities/remove", body, headers={"Idempotency-Key": "r-1"})

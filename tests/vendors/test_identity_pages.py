@@ -235,7 +235,26 @@ def test_a_removal_of_more_people_than_were_shown_is_stopped(
     answer = asked(page, account, name="cookieid", value=SHARED, expected="1")
     assert answer.status_code == 422
     assert "It is on 2 by now, and you were shown 1." in text(answer)
+    assert "Remove it from 2 people" in text(answer)
     assert removals(box) == 0
+    again = {field.name: str(field.value() or "") for field in answer.context["remove"]["form"]}
+    assert page.post(url(account, "remove"), {**again, "confirm": SHARED}).status_code == 302
+    assert removals(box) == 1
+
+
+def test_a_removal_of_what_nobody_holds_any_more_says_so(account: VendorAccount, page: Client, box: Sandbox) -> None:
+    answer = asked(page, account, value="nobody@example.invalid", expected="1")
+    assert "Nobody holds this email" in text(answer)
+    assert removals(box) == 0
+
+
+def test_what_is_still_there_afterwards_is_told_loudly(account: VendorAccount, page: Client, box: Sandbox) -> None:
+    box.context.faults.set("acoustic.keep_removed", "1x")
+    receipt = page.get(asked(page, account).headers["Location"])
+    assert "the look-up right afterwards still found it" in text(receipt)
+    assert receipt.context["receipt"].outcome == "still there"
+    listed = page.get(url(account, "removals"), {"outcome": "still there"})
+    assert [line[0].left for line in listed.context["lines"]] == [1]
 
 
 def test_a_lost_answer_says_look_it_up_first_and_sends_nothing_more(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from audsync_web.vendors.asking import rejection_shown
@@ -33,11 +34,15 @@ def _asked(account: VendorAccount, person: Person) -> list[dict[str, Any]]:
             return [_answer(account, connector, what, kind, person) for kind in _profile_kinds(connector, person)]
         names = identity_names(connector, person)
         found = [_answer(account, connector, what, name, person) for name in names]
-    untold = [] if person.identity_name else _kinds_without_name(connector, person)
-    return [*found, _row(account, what, "", note=_not_asked(untold))] if untold else found
+    note = "" if person.identity_name else _not_asked(connector, person)
+    return [*found, _row(account, what, "", note=note)] if note else found
 
 
 def _answer(account: VendorAccount, connector: Any, what: StepWhat, name: str, person: Person) -> dict[str, Any]:
+    if account.status == AccountStatus.NEEDS_ATTENTION:
+        # Its “nobody” would prove nothing, and a key that was rejected is not tried again and again.
+        text = f"Not asked, as the vendor account needs attention. {account.error_text}"
+        return _row(account, what, name, error=text)
     try:
         with rejection_shown(account):
             return _row(account, what, name, count=count_of(connector, what, name, person))
@@ -61,16 +66,18 @@ def identity_names(connector: Any, person: Person) -> list[str]:
     return list(dict.fromkeys(name for kind in names if person.forms_at_vendor(kind) for name in names[kind]))
 
 
-def _kinds_without_name(connector: Any, person: Person) -> list[str]:
-    kinds = person.kinds if len(person.kinds) <= MOST_KINDS_TOLD else person.sure_kinds
-    return [kind for kind in kinds if kind not in connector.identifier_names]
-
-
-def _not_asked(kinds: list[str]) -> str:
-    labels = ", ".join(KINDS[kind].label for kind in kinds)
+def _not_asked(connector: Any, person: Person) -> str:
+    """What the vendor was not asked for, and how to mend that; empty where it was asked for every kind."""
+    untold = [kind for kind in person.kinds if kind not in connector.identifier_names]
+    if len(person.kinds) > MOST_KINDS_TOLD and person.sure_kinds:
+        untold = [kind for kind in person.sure_kinds if kind not in connector.identifier_names]
+    if not untold:
+        return ""
+    many = len(untold) > MOST_KINDS_TOLD
+    labels = "the other kinds that it fits" if many else ", ".join(KINDS[kind].label for kind in untold)
     return (
-        f"Not asked for {labels}: the account has no name for it. Exchange knows identifiers only by the names that "
-        "they were registered under. Set it on the account, or search again with the name."
+        f"Not asked for {labels}: the account has no name for {'them' if many else 'it'}. Exchange knows identifiers "
+        "only by the names that they were registered under. Set it on the account, or search again with the name."
     )
 
 
@@ -90,9 +97,14 @@ def values_for(connector: Any, what: str, name: str, person: Person) -> list[str
     return list(values) or [person.value.strip()]
 
 
+def holders_of(connector: Any, name: str, values: Iterable[str]) -> dict[str, set[str]]:
+    """Of each value the identities that hold it under a name."""
+    return {value: {held.x1_id for held in connector.x1ids_of(name, value)} for value in values}
+
+
 def count_of(connector: Any, what: str, name: str, person: Person) -> int:
     """How many records of a vendor have the identifier under a name or kind."""
     values = values_for(connector, what, name, person)
     if what == StepWhat.IDENTITY:
-        return len({held.x1_id for value in values for held in connector.x1ids_of(name, value)})
+        return len(set().union(*holders_of(connector, name, values).values()))
     return sum(connector.find_profile(name, value) is not None for value in values)

@@ -6,7 +6,7 @@ somebody decides; only looking is repeated by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,11 +19,11 @@ from audsync_web.people.models import Role
 from audsync_web.vendors.asking import rejection_shown
 from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, Permanent, Transient, UnknownOutcome
 from audsync_web.vendors.models import AccountStatus
-from audsync_web.vendors.removals import ERASE_PROFILE, LOST, REMOVE_IDENTITY, Receipt, Removal, carry_out
+from audsync_web.vendors.removals import ERASE_PROFILE, LOST, REMOVE_IDENTITY, STILL, Receipt, Removal, carry_out
 from audsync_web.vendors.runtime import connector_for
 from uploads.models import Delivery, DeliveryStatus, Erasure, ErasureStep, StepStatus, StepWhat, Upload, UploadStatus
 
-from .asking import count_of, values_for
+from .asking import count_of, holders_of, values_for
 from .forgetting import forget_person, is_under_way
 from .persons import Person
 
@@ -34,6 +34,9 @@ TRY_AGAIN_SECONDS = 30.0
 GIVE_UP_AFTER = timedelta(hours=72)
 MOST_NAMED = 3
 NOT_THERE = "Was not there any more."
+# A vendor may show for a while what it has erased already.
+STILL_SHOWN = "The vendor says that it is done, and still shows the person. It is looked at again."
+STILL_SHOWN_FOR = timedelta(minutes=5)
 
 
 def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
@@ -43,11 +46,17 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
     account = step.vendor_account
     if account is None or account.status == AccountStatus.DISCONNECTED:
         return settle(step, StepStatus.FAILED, "The vendor account is no longer connected.")
+    if account.status == AccountStatus.PAUSED:
+        _tell(step, "The vendor account is paused, so nothing is changed there. Resume it, and this goes on by itself.")
+        return LOOK_SELDOM_SECONDS
+    if account.status == AccountStatus.NEEDS_ATTENTION:
+        # What such an account shows proves nothing: some vendors answer a wrong key with “nobody”.
+        text = f"The vendor account needs attention: {account.error_text} Mend it, then do this again."
+        return settle(step, StepStatus.FAILED, text)
     try:
         with rejection_shown(account), connector_for(account) as connector:
             if step.status == StepStatus.DOING:
-                # A worker died between the call and its answer.
-                return _look_after_lost_answer(step, connector, person)
+                return _look_after(step, connector, person)
             return _act(lease, step, connector, person)
     except NotYet as later:
         return max(LOOK_AGAIN_SECONDS, later.retry_after or 0.0)
@@ -141,6 +150,9 @@ def _act(lease: Lease, step: ErasureStep, connector: Any, person: Person) -> flo
     """The calls that cannot be undone, each looked up before, sent once and looked up after, with its own receipt."""
     if step.what == StepWhat.PROFILE:
         return _erase_profile(lease, step, connector, person)
+    holders = holders_of(connector, step.name, values_for(connector, step.what, step.name, person))
+    if text := _more_than_shown(step, holders):
+        return settle(step, StepStatus.FAILED, text)
     received = [
         _carried_out(
             lease,
@@ -153,10 +165,21 @@ def _act(lease: Lease, step: ErasureStep, connector: Any, person: Person) -> flo
                 send=partial(connector.remove_identity, step.name, value),
             ),
         )
-        for value in values_for(connector, step.what, step.name, person)
-        if connector.x1ids_of(step.name, value)
+        for value, held_by in holders.items()
+        if held_by
     ]
     return _concluded(step, received, nobody="Was not there.")
+
+
+def _more_than_shown(step: ErasureStep, holders: Mapping[str, Collection[str]]) -> str:
+    """Why nothing is removed where more people would be touched than whoever decided was shown; empty where not."""
+    search = step.erasure.search
+    rows = search.profiles if search else []
+    shown = [row["count"] for row in rows if (row["account"], row["name"]) == (step.vendor_account_id, step.name)]
+    found = len(set().union(*holders.values()))
+    if not shown or shown[0] is None or found <= shown[0]:
+        return ""
+    return f"It is on {found} by now, and the search had shown {shown[0]}, so nothing was removed. Search again."
 
 
 def _erase_profile(lease: Lease, step: ErasureStep, connector: Any, person: Person) -> float:
@@ -217,6 +240,8 @@ def _concluded(step: ErasureStep, received: list[Receipt], *, nobody: str) -> fl
         if lost[0].left is None:
             text = "The answer was lost, and the vendor cannot be asked who is left. Try again: it is looked up first."
         return settle(step, StepStatus.FAILED, text)
+    if any(receipt.outcome == STILL for receipt in received):
+        return _still_shown(step, sum(receipt.changed or 0 for receipt in received))
     told = [receipt.changed for receipt in received]
     if any(isinstance(receipt.error, UnknownOutcome) for receipt in received):
         return settle(step, StepStatus.DONE, "The answer was lost; a look shows that nobody is there any more.")
@@ -226,12 +251,31 @@ def _concluded(step: ErasureStep, received: list[Receipt], *, nobody: str) -> fl
     return settle(step, StepStatus.DONE, "Erased." if count else nobody, count)
 
 
-def _look_after_lost_answer(step: ErasureStep, connector: Any, person: Person) -> float:
-    """The answer was lost: see whether the person is still there. It is never simply done again."""
-    if count_of(connector, step.what, step.name, person):
+def _still_shown(step: ErasureStep, changed: int) -> float:
+    fields = {"status": StepStatus.DOING, "text": STILL_SHOWN, "count": changed, "at": timezone.now()}
+    ErasureStep.objects.filter(pk=step.pk).update(**fields)
+    return LOOK_SELDOM_SECONDS
+
+
+def _look_after(step: ErasureStep, connector: Any, person: Person) -> float:
+    """See whether the person is still there: a worker died between the call and its answer, or the vendor had shown
+    them all the same. It is never simply done again."""
+    left = count_of(connector, step.what, step.name, person)
+    if step.text == STILL_SHOWN:
+        return _settle_still_shown(step, left)
+    if left:
         text = "The answer was lost, and the person is still there. Try again if it is to be repeated."
         return settle(step, StepStatus.FAILED, text)
     return settle(step, StepStatus.DONE, "The answer was lost; a look shows that nobody is there any more.")
+
+
+def _settle_still_shown(step: ErasureStep, left: int) -> float:
+    if not left:
+        return settle(step, StepStatus.DONE, "Erased.", step.count)
+    if step.at is not None and timezone.now() - step.at < STILL_SHOWN_FOR:
+        return LOOK_SELDOM_SECONDS
+    text = f"The vendor says that it is done, and after 5 minutes {left} still hold it. Try again, or ask the vendor."
+    return settle(step, StepStatus.FAILED, text, step.count)
 
 
 def _later(step: ErasureStep, error: Transient) -> float:

@@ -11,7 +11,9 @@ Faults, each `acoustic.<name>`:
 - `drop_before` / `drop_after`: any call; the connection breaks before or after the work was done
 - `drop_before_filter` / `drop_after_filter` / `error_after_filter`: POST and PUT of filters; the last does it, then 500
 - `drop_before_unfilter` / `drop_after_unfilter` / `error_after_unfilter`: the same for DELETE of a filter
+- `blind_after_filter`: 500 on the list of filters once one was written or removed
 - `drop_before_remove` / `drop_after_remove` / `error_after_remove`: the same for DELETE of an identity
+- `unavailable_after_remove`: does it, then 503 with Retry-After · `keep_removed`: answers as if it had, and does not
 - `numeric_ids`: ids as numbers · `odd_spellings`: `endpointFilterID` and `publisherFilter`, as the page slips
 - `extra_fields`: filters and identities hold fields that nobody knows
 - `json_count`: the count line of a removal wrapped in JSON · `silent_count`: an empty answer to a removal
@@ -49,9 +51,10 @@ __all__ = ["DEMO_ACCOUNT_KEY", "DEMO_CREDENTIALS", "DEMO_ENDPOINT", "DEMO_SETTIN
 class Refused(Exception):
     """An error answer: status and message."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, wait: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.wait = wait
         self.message = message
 
 
@@ -65,6 +68,7 @@ class AcousticSandbox(VendorSandbox):
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, Caller] = {}
         self._next_filter = 3100
+        self._filters_changed = False
         self._removed: set[tuple[str, str, str]] = set()
         self._requests: deque[dict[str, str]] = deque(maxlen=1000)
         for account in demo_accounts():
@@ -196,6 +200,7 @@ class AcousticSandbox(VendorSandbox):
             raise Refused(403, "An endpoint-level key is needed")
         if request.method == "GET":
             return self._read_filters(endpoint, rest)
+        self._filters_changed = True
         if request.method in {"POST", "PUT"} and not rest:
             return self._write_filters(request, endpoint)
         if request.method == "DELETE" and rest:
@@ -205,6 +210,8 @@ class AcousticSandbox(VendorSandbox):
 
     def _read_filters(self, endpoint: Endpoint, rest: list[str]) -> Response:
         if not rest:
+            if self._filters_changed and self.fault("blind_after_filter"):
+                raise Refused(500, "The list is out of order")
             return Response.of([self._shown(f) for f in endpoint.filters.values()])
         held = endpoint.filters.get(rest[0])
         if held is None:
@@ -327,11 +334,15 @@ class AcousticSandbox(VendorSandbox):
     def _remove(self, account: Account, name: str, value: str) -> Response:
         self._before("remove")
         count = 0
+        keeping = self.fault("keep_removed")
         for x1_id, held in account.identities.items():
             kept = [one for one in held if not (one.name == name and one.value == value)]
             count += len(kept) < len(held)
-            account.identities[x1_id] = kept
+            if not keeping:
+                account.identities[x1_id] = kept
         self._after("remove")
+        if self.fault("unavailable_after_remove"):
+            raise Refused(503, "Unavailable", wait="1")
         return self._count_answer(count)
 
     def _count_answer(self, count: int) -> Response:
@@ -355,8 +366,8 @@ class AcousticSandbox(VendorSandbox):
         words = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
         word = words.get(refused.status, "Error")
         answer = Response.of({"status": refused.status, "error": word, "message": refused.message}, refused.status)
-        wait = self.faults.get("acoustic.retry_after", "2")
-        if refused.status == 429 and wait != "none":
+        wait = refused.wait or (self.faults.get("acoustic.retry_after", "2") if refused.status == 429 else "none")
+        if wait != "none":
             answer.headers["Retry-After"] = wait
         return answer
 

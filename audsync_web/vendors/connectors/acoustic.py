@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -164,7 +164,8 @@ class AcousticConnector(Connector, IdentityConnector):
         self._need_endpoint_key()
         with self._explained():
             reply = self._look(FILTERS)
-        filters = tuple(self._told_kind(_filter(row)) for row in _objects(reply))
+        read = (_filter(row) for row in _objects(reply))
+        filters = tuple(self._told_kind(held) for held in read if held.identifier_name)
         self._filters = (now, filters)
         return filters
 
@@ -187,10 +188,10 @@ class AcousticConnector(Connector, IdentityConnector):
         held = self._held(name)
         body = [{"identifierName": name, "publishFilter": publish, "subscribeFilter": subscribe}]
         lost = self._change("PUT" if held else "POST", FILTERS, json_body=body)
-        now_held = self._held(name)
+        now_held = self._held_after(lost, name)
         if now_held is not None and (now_held.publish, now_held.subscribe) == (publish, subscribe):
             return now_held
-        raise lost or Permanent(
+        raise lost or UnknownOutcome(
             "Exchange took the filter, but its list does not show it so.",
             code="filter_not_shown",
             next_step="Look at the list again in a minute.",
@@ -201,9 +202,9 @@ class AcousticConnector(Connector, IdentityConnector):
         if self._held(name) is None:
             return False
         lost = self._change("DELETE", ONE_FILTER, values={"name": name}, accept=NOT_FOUND)
-        if self._held(name) is None:
+        if self._held_after(lost, name) is None:
             return True
-        raise lost or Permanent(
+        raise lost or UnknownOutcome(
             "Exchange answered, but its list still shows the filter.",
             code="filter_not_removed",
             next_step="Look at the list again in a minute.",
@@ -212,6 +213,19 @@ class AcousticConnector(Connector, IdentityConnector):
     def _held(self, name: str) -> IdentityFilter | None:
         """The filter of that name in a fresh list; names are compared exactly (section 4.3)."""
         return next((held for held in self.list_filters(fresh=True) if held.identifier_name == name), None)
+
+    def _held_after(self, lost: UnknownOutcome | None, name: str) -> IdentityFilter | None:
+        """As `_held`, once a change was sent: without the list nobody knows what came of it."""
+        try:
+            return self._held(name)
+        except ConnectorError as error:
+            raise lost or UnknownOutcome(
+                f"Exchange took the change, and then its list could not be read: {error.text}",
+                code="filters_not_read",
+                next_step="Look at the list again before repeating it.",
+                vendor_text=error.vendor_text,
+                status=error.status,
+            ) from None
 
     def _change(self, method: str, path: str, **call: Any) -> UnknownOutcome | None:
         """One effectful filter call. A lost answer is given back, because the list that follows tells the outcome."""
@@ -232,13 +246,15 @@ class AcousticConnector(Connector, IdentityConnector):
         with self._explained(x1_id):
             reply = self._look(ONE_IDENTITY, values={"x1_id": x1_id}, accept=NOT_FOUND)
         found = [_identity(row) for row in _objects(reply)] if reply.ok else []
-        return next((one for one in found if one.x1_id == x1_id), found[0] if found else None)
+        # Whoever opens one x1Id is not shown another; an answer that names none is about the one that was asked for.
+        mine = [one for one in found if one.x1_id.casefold() in (x1_id.casefold(), "")]
+        return replace(mine[0], x1_id=mine[0].x1_id or x1_id) if mine else None
 
     def x1ids_of(self, name: str, value: str) -> Sequence[Identity]:
         """`GET /v1/identity?{name}={value}`; the query parameter's name is the identifier's name (section 5.2)."""
         with self._explained(value):
             reply = self._look(IDENTITY, params=self._pair(name, value), accept=NOT_FOUND)
-        return [_identity(row) for row in _objects(reply)] if reply.ok else []
+        return _merged(_identity(row) for row in _objects(reply)) if reply.ok else []
 
     def remove_identity(self, name: str, value: str) -> int | None:
         """`DELETE /v1/identity?{name}={value}`: everywhere, without undo, sent once (section 5.3)."""
@@ -281,17 +297,18 @@ class AcousticConnector(Connector, IdentityConnector):
 
     def _look(self, path: str, **call: Any) -> Reply:
         """A GET, again after growing pauses while Exchange fails or asks to slow down (sections 6 and 8, rule 11)."""
-        pause, left = FIRST_PAUSE, min(PATIENCE, (self.services.answer_within or 2 * PATIENCE) / 2)
+        pause = FIRST_PAUSE
+        until = time.monotonic() + min(PATIENCE, (self.services.answer_within or 2 * PATIENCE) / 2)
         while True:
             try:
                 with self._alone():
                     return self._client.read("GET", path, headers=self._headers, **call)
             except Transient as error:
                 wait = max(pause, error.retry_after or 0.0)
-                if wait > left:
+                if time.monotonic() + wait > until:
                     raise
             time.sleep(wait)
-            pause, left = 2 * pause, left - wait
+            pause *= 2
 
     def _act(self, method: str, path: str, **call: Any) -> Reply:
         """A call that changes something: sent once."""
@@ -358,6 +375,16 @@ def _identity(row: dict[str, Any]) -> Identity:
         if isinstance(one, dict)
     ]
     return Identity(_text(row.get("x1Id")), entries)
+
+
+def _merged(found: Iterable[Identity]) -> list[Identity]:
+    """One of each x1Id, however often it is listed: each is a person. What names no x1Id is none."""
+    merged: dict[str, Identity] = {}
+    for one in found:
+        known = merged.get(one.x1_id)
+        merged[one.x1_id] = replace(one, identifiers=[*known.identifiers, *one.identifiers]) if known else one
+    merged.pop("", None)
+    return list(merged.values())
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import ssl
 import sys
 import time
@@ -51,6 +52,8 @@ LEAST_PAUSE = 1.0
 """Everybody's pause after a 429 that names none; whoever met it backs off further with every try."""
 LONGEST_WAIT = 86_400.0
 """A Retry-After beyond a day is a vendor's slip; we look again after a day."""
+LONE_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]")
+"""What may be one in JSON; a pair of them, which is a letter, fits as well and stays as it is."""
 TLS_CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # broken, as any connection may break
 
 
@@ -78,11 +81,18 @@ class Reply:
         return self.text[:MAX_SAID]
 
     def json(self) -> Any:
-        """The body as JSON, or None when it is none (vendors answer with proxies' HTML, too)."""
+        """The body as JSON, or None when it is none (vendors answer with proxies' HTML, too) or nests without end.
+
+        Half a surrogate pair, which no text can hold that is to be stored or shown, becomes a question mark; what is
+        no number is None.
+        """
         try:
-            return json.loads(self.body)
-        except ValueError:
+            value = json.loads(self.body, parse_constant=_no_number)
+            if LONE_SURROGATES.search(self.body):
+                value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        except (ValueError, RecursionError):
             return None
+        return value
 
     def object(self) -> dict[str, Any]:
         """The body as a JSON object, empty when it is something else."""
@@ -320,6 +330,10 @@ class VendorClient:
         if reply.status == 413:
             return TooLarge("The vendor says that the file is too large.", **context)
         return Permanent(f"The vendor refused with status {reply.status}.", **context)
+
+
+def _no_number(_word: str) -> None:
+    """NaN and infinities, which JSON does not have."""
 
 
 def _fill(template: str, values: Mapping[str, str | int]) -> str:

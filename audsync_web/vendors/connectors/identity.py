@@ -22,6 +22,8 @@ BOTH_FALSE = (
     "filter nothing. To let the identifier pass, remove the filter instead."
 )
 
+UNREADABLE = "The vendor shows neither flag of it, so what it hides is not known."
+
 
 @dataclass(frozen=True)
 class IdentityFilter:
@@ -38,11 +40,16 @@ class IdentityFilter:
     """Our kind of identifier that goes by this name, where that is known."""
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the vendor tells what the rule does."""
+        return self.publish or self.subscribe
+
+    @property
     def effect(self) -> str:
         """What the rule does, in one plain sentence."""
         if self.publish:
             return "Hidden from every destination."
-        return "Hidden from this endpoint only."
+        return "Hidden from this endpoint only." if self.subscribe else UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,8 @@ def filter_findings(filters: Iterable[IdentityFilter], kind: str) -> list[Findin
         Finding(
             "identity filter",
             Level.WARNING,
-            f"An identity filter at Acoustic Exchange holds back “{held.identifier_name}” "
-            f"({KINDS[kind].label}). {held.effect}",
+            f"An identity filter at Acoustic Exchange {'holds' if held.is_readable else 'may hold'} back "
+            f"“{held.identifier_name}” ({KINDS[kind].label}). {held.effect}",
             "Change or remove the filter if Exchange must pass these identifiers on.",
         )
         for held in filters

@@ -14,7 +14,8 @@ from audsync_web.people.models import AuditEntry, User
 from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import Transient
-from audsync_web.vendors.models import AccountStatus
+from audsync_web.vendors.models import AccountStatus, VendorAccount
+from audsync_web.vendors.runtime import connector_for
 from segments.models import Destination, Segment
 from segments.services import DestinationWish, destination_release, segment_create
 from tests.api_world import BASE, upload
@@ -26,12 +27,14 @@ from tests.uploads.kit import settled
 from uploads import files
 from uploads.erasure.job import EraseWish, erase_begin, erase_retry
 from uploads.erasure.left import LEFT_THERE, NOT_CHOSEN, NOT_KNOWN
+from uploads.erasure.steps import STILL_SHOWN
 from uploads.intake import partials
 from uploads.models import Delivery, Erasure, ErasureStep, PartialUpload, PersonSearch, Snapshot, Upload
 from uploads.services import upload_cancel
 
 __all__ = ["segment"]
 pytestmark = pytest.mark.django_db(transaction=True)
+SOMEBODY = "somebody@example.invalid"
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = "application/offset+octet-stream"
 FILE = "\n".join(("email", PERSON, *OTHERS, "")).encode()
@@ -324,6 +327,79 @@ def test_a_key_that_exchange_rejects_at_a_search_is_shown_on_the_account(actor: 
     assert [row["error"] != "" for row in found(actor).profiles] == [True]
     account.refresh_from_db()
     assert account.status == AccountStatus.NEEDS_ATTENTION
+
+
+def test_whom_a_vendor_still_shows_afterwards_is_looked_at_again_and_then_told(
+    actor: Actor, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(box, actor, "acoustic")
+    box.vendors["acoustic"].control("identity", {"x1Id": "x1-9", "identifiers": [{"name": "email", "value": SOMEBODY}]})
+    monkeypatch.setattr("uploads.erasure.steps.LOOK_SELDOM_SECONDS", 0.1)
+    monkeypatch.setattr("uploads.erasure.steps.STILL_SHOWN_FOR", timedelta(seconds=1))
+    box.context.faults.set("acoustic.keep_removed", "1x")
+    erasure = followed(begin_erasure(actor, SOMEBODY))
+    status, text = steps(erasure)["identity"]
+    assert (erasure.status, status) == ("needs attention", "failed")
+    assert "still hold it" in text
+    sent = [entry for entry in box.context.ledger.entries("acoustic") if entry.method == "DELETE"]
+    assert len(sent) == 1
+    erase_retry(actor=actor, erasure=erasure)
+    assert (followed(erasure).status, steps(erasure)["identity"]) == ("completed", ("done", "Erased."))
+
+
+def test_whom_a_vendor_shows_for_a_moment_longer_is_erased(actor: Actor, box: Sandbox) -> None:
+    account = connect(box, actor, "acoustic")
+    box.vendors["acoustic"].control("identity", {"x1Id": "x1-9", "identifiers": [{"name": "email", "value": SOMEBODY}]})
+    box.context.faults.set("acoustic.keep_removed", "1x")
+    erasure = begin_erasure(actor, SOMEBODY)
+    run_until_quiet()
+    assert steps(erasure)["identity"] == ("doing", STILL_SHOWN)
+    with connector_for(account) as connector:
+        connector.remove_identity("email", SOMEBODY)  # what the vendor had promised, done at last
+    Erasure.objects.update(next_action_at=timezone.now())
+    assert followed(erasure).status == "completed"
+    assert [(step.text, step.count) for step in erasure.steps.filter(what="identity")] == [("Erased.", 1)]
+
+
+def test_more_people_than_the_search_had_shown_are_not_touched(actor: Actor, box: Sandbox) -> None:
+    connect(box, actor, "acoustic")
+    held = [{"name": "email", "value": SOMEBODY}]
+    box.vendors["acoustic"].control("identity", {"x1Id": "x1-1st", "identifiers": held})
+    search = found(actor, SOMEBODY)
+    box.vendors["acoustic"].control("identity", {"x1Id": "x1-2nd", "identifiers": held})
+    erasure = followed(erase_begin(actor=actor, search=search, wish=EraseWish(SOMEBODY)))
+    assert steps(erasure)["identity"] == (
+        "failed",
+        "It is on 2 by now, and the search had shown 1, so nothing was removed. Search again.",
+    )
+    assert all(entry.method != "DELETE" for entry in box.context.ledger.entries("acoustic"))
+
+
+def test_an_account_that_needs_attention_proves_nothing(actor: Actor, box: Sandbox) -> None:
+    account = connect(box, actor, "acoustic")
+    VendorAccount.objects.filter(pk=account.pk).update(
+        status=AccountStatus.NEEDS_ATTENTION, error_text="The key was rejected.", next_action_at=None
+    )
+    calls = len(box.context.ledger.entries("acoustic"))
+    search = found(actor)
+    assert [row["count"] for row in search.profiles] == [None]
+    assert "needs attention. The key was rejected." in search.profiles[0]["error"]
+    erasure = begin_and_follow(actor, search)
+    assert (erasure.status, steps(erasure)["identity"][0]) == ("needs attention", "failed")
+    assert len(box.context.ledger.entries("acoustic")) == calls
+    VendorAccount.objects.filter(pk=account.pk).update(status=AccountStatus.PAUSED)
+    erase_retry(actor=actor, erasure=erasure)
+    run_until_quiet()
+    assert "Resume it" in steps(erasure)["identity"][1]
+    VendorAccount.objects.filter(pk=account.pk).update(status=AccountStatus.OK)
+    Erasure.objects.update(next_action_at=timezone.now())
+    assert followed(erasure).status == "completed"
+
+
+def test_what_exchange_was_not_asked_for_is_told_of_a_value_of_many_kinds(actor: Actor, box: Sandbox) -> None:
+    connect(box, actor, "acoustic")
+    (row,) = found(actor, "C-184").profiles
+    assert "Not asked for the other kinds that it fits" in row["note"]
 
 
 def test_an_identity_that_an_erasure_removes_has_its_receipt_at_the_account(actor: Actor, box: Sandbox) -> None:
