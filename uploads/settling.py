@@ -39,10 +39,12 @@ def upload_settle(upload: Upload) -> None:
     if status is None:
         return
     ended = status != UploadStatus.DELIVERING
+    # A held delivery that a newer upload takes the place of changes the word after the end: that is when it ended so.
+    since = upload.finished_at if upload.status == status else None
     details = "; ".join(filter(None, (_line(delivery) for delivery in deliveries)))
     now = timezone.now()
     Upload.objects.filter(pk=upload.pk).update(
-        status=status, finished_at=(upload.finished_at or now) if ended else None, details=details, updated_at=now
+        status=status, finished_at=(since or now) if ended else None, details=details, updated_at=now
     )
 
 

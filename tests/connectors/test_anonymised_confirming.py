@@ -20,7 +20,7 @@ from .given import account_config
     ("published", "switches", "state", "words"),
     [
         (True, {}, Confirmation.CONFIRMED, "Live"),
-        (False, {}, Confirmation.CONFIRMED, "publishing makes it live"),
+        (False, {}, Confirmation.CONFIRMED, "live from its publishing on"),
         (False, {"show_staged": "1"}, Confirmation.CONFIRMED, "Live"),
         (True, {"activation_seconds": "900"}, Confirmation.PENDING, "yet"),
     ],

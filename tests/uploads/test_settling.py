@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -15,6 +17,7 @@ from tests.api_world import BASE, csv_of, make_segment, upload
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.models import Delivery, DeliveryStatus, Upload, UploadStatus
+from uploads.settling import upload_settle
 
 from . import kit
 
@@ -39,6 +42,26 @@ def test_an_upload_whose_deliveries_ended_unseen_does_not_stay_in_progress(
     run_until_quiet()
     row = Upload.objects.get(pk=made["id"])
     assert (row.status, row.finished_at is not None) == (word, True)
+
+
+def test_a_word_that_changes_after_the_end_has_the_moment_of_that(company: Company) -> None:
+    """A held delivery that a newer file takes the place of was not in its place before."""
+    segment = kit.make_segment(company)
+    made = kit.make_upload(segment)
+    long_ago = timezone.now() - timedelta(hours=3)
+    Upload.objects.update(finished_at=long_ago)
+    made.refresh_from_db()
+    kit.make_delivery(made, kit.make_destination(segment), "completed")
+    held = kit.make_delivery(made, kit.make_destination(segment, "mediarithmics", "email_sha256"), "staged")
+    upload_settle(made)
+    made.refresh_from_db()
+    assert (made.status, made.finished_at) == (UploadStatus.COMPLETED, long_ago)
+    Delivery.objects.filter(pk=held.pk).update(status=DeliveryStatus.SUPERSEDED, finished_at=timezone.now())
+    upload_settle(made)
+    made.refresh_from_db()
+    assert made.status == UploadStatus.PARTIAL
+    assert made.finished_at is not None
+    assert made.finished_at > long_ago
 
 
 def test_an_upload_that_is_still_delivered_is_left_alone(api: Client, account: VendorAccount) -> None:

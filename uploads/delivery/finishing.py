@@ -43,6 +43,11 @@ from .run import Run, part_holder, row_holder
 from .sums import part_sums
 from .uncertain import told
 
+STOPPED_BY_A_PERSON = {
+    "error_code": "stopped",
+    "error_text": "Stopped by a person before all of it was done. What the vendor had taken by then stays there.",
+    "next_step": "Send again what is missing, or upload another file.",
+}
 # Parts, in each direction, that a connector is shown and that sampled members are taken from.
 SAMPLED_PARTS = 20
 
@@ -147,10 +152,12 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
             fields |= cleared_error()
         elif not delivery.error_text:
             fields |= _reason(delivery)
+            if status == DeliveryStatus.PARTIAL and delivery.cancel_requested_at and "error_text" not in fields:
+                fields |= STOPPED_BY_A_PERSON
         if delivery.parts.filter(status=PartStatus.UNCERTAIN).exists():
             fields |= told(delivery, sums["uncertain"], fields)
         elif status in {DeliveryStatus.FAILED, DeliveryStatus.PARTIAL} and not delivery.next_step:
-            fields["next_step"] = _next_step(delivery)
+            fields.setdefault("next_step", _next_step(delivery))
         lease.update(**fields)
         if delivery.refused or delivery.held_report or delivery.vendor_report:
             # It ended after its upload's reports were deleted: its own are left, for retention to find.

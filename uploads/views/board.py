@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -146,17 +146,26 @@ class Board:
 
 @dataclass(frozen=True)
 class Check:
-    """How far the check of the file is: bytes done of all, rows, bytes a second, seconds left (None: not known)."""
+    """How far the check of the file is: done of all in bytes, or in members where `by_member`; rows; as many a second;
+    seconds left (None: not known)."""
 
     stage: str
-    bytes_done: int
-    bytes_total: int
+    done: int
+    total: int
     rows: int
     rate: int
     left: float | None
+    by_member: bool = False
 
 
-STAGES = {"check": "Checking rows", "checking": "Checking rows", "members": "Sorting and removing duplicates"}
+STAGES = {
+    "check": "Checking rows",
+    "checking": "Checking rows",
+    "members": "Sorting and removing duplicates",
+    "comparing": "Comparing with what vendors have",
+}
+# What the difference counts are members; every other stage counts bytes of the file.
+COUNTS_MEMBERS = "comparing"
 
 
 def board_of(found: Sequence[Any]) -> Board:
@@ -168,7 +177,7 @@ def board_of(found: Sequence[Any]) -> Board:
     return Board(
         upload=upload,
         rows=[_row(row, lives, row.delivery.pk not in counting) for row in joined],
-        word=_upload_word(upload),
+        word=_upload_word(upload, (row.delivery for row in joined)),
         worker_lives=lives,
         check=check_of(upload),
     )
@@ -181,13 +190,15 @@ def check_of(upload: Upload) -> Check | None:
         return None
     done, total, rate = told.get("bytes") or 0, told.get("bytes_total") or upload.bytes, told.get("bytes_per_second")
     left = (total - done) / rate if rate and total > done else None
-    stage = STAGES.get(told.get("stage", ""), "Working through the file")
-    return Check(stage, done, total, told.get("rows") or 0, rate or 0, left)
+    stage = told.get("stage", "")
+    shown = STAGES.get(stage, "Working through the file")
+    return Check(shown, done, total, told.get("rows") or 0, rate or 0, left, stage == COUNTS_MEMBERS)
 
 
-def _upload_word(upload: Upload) -> str:
+def _upload_word(upload: Upload, deliveries: Iterable[Delivery]) -> str:
     if upload.has_ended:
-        return upload.status
+        held = any(delivery.status == DeliveryStatus.STAGED for delivery in deliveries)
+        return "staged" if held and upload.status == UploadStatus.COMPLETED else upload.status
     if upload.cancel_requested_at:
         return "cancelling"
     return "stalled" if upload.is_stalled else upload.status

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from audsync_web.context import url_or_none
 from audsync_web.http import PageRequest, go_to, is_fragment
@@ -208,9 +208,12 @@ def _act(request: PageRequest, upload: Upload, done: str, act: Any) -> HttpRespo
     return redirect(reverse("upload_one", args=[upload.pk]))
 
 
-@page()
+@page(poll=True)
 def segment_uploads(request: PageRequest, pk: int) -> HttpResponseBase:
-    """The newest uploads of a segment, as a part of the segment's page."""
+    """The newest uploads of a segment, as a part of the segment's page. While some are under way it asks again, and the
+    rest of the page with it, up to the look that finds none."""
     segment = get_visible_or_404(Segment, request.company, pk=pk)
-    context = {"segment": segment, "uploads": list(uploads_of_segment(segment, SEGMENT_UPLOADS))}
-    return render(request, "uploads/_of_segment.html", context)
+    uploads = list(uploads_of_segment(segment, SEGMENT_UPLOADS))
+    moving = any(not upload.has_ended and upload.status != UploadStatus.READY for upload in uploads)
+    response = render(request, "uploads/_of_segment.html", {"segment": segment, "uploads": uploads, "moving": moving})
+    return trigger_client_event(response, "uploads-moved") if "again" in request.GET else response

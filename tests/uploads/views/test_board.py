@@ -103,27 +103,57 @@ def test_a_staged_delivery_says_that_it_waits_for_publish(
     make_delivery(upload, segment.destinations.get(), "staged")
     page = board(logged_in(manager), upload)
     assert "Held until the segment is published" in page
+    assert "Staged" in page.split("Done as far as it can be", maxsplit=1)[0]
     assert 'hx-trigger="every 10s"' in page
 
 
 @pytest.mark.parametrize(
-    ("status", "sent_before", "told"),
+    ("status", "begun", "taken", "told"),
     [
-        ("staged", False, "8 changes to send"),
-        ("cancelled", False, "8 changes not sent"),
-        ("processing", True, "not yet known"),
-        ("failed", True, "not confirmed"),
+        ("staged", False, False, "8 changes to send"),
+        ("cancelled", False, False, "8 changes not sent"),
+        ("sending", True, False, "the vendor has taken none of them yet"),
+        ("processing", True, True, "not yet known"),
+        ("failed", True, False, "not confirmed"),
     ],
 )
 def test_what_was_not_sent_is_never_called_sent(
-    logged_in: Any, manager: Any, segment: Any, worker: None, status: str, sent_before: bool, told: str
+    logged_in: Any, manager: Any, segment: Any, worker: None, status: str, begun: bool, taken: bool, told: str
 ) -> None:
     upload, now = make_upload(segment, "delivering"), timezone.now()
-    moments = {"planned_at": now, "first_sent_at": now if sent_before else None}
+    moments = {"planned_at": now, "first_sent_at": now if begun else None, "last_sent_at": now if taken else None}
     make_delivery(upload, segment.destinations.get(), status, adds=8, members=8, sent=8, **moments)
     page = board(logged_in(manager), upload)
     assert told in page
-    assert ("</strong> sent" in page) is sent_before
+    assert ("</strong> sent" in page) is (taken or status == "failed")
+
+
+def test_what_a_person_stopped_is_told_as_not_done(logged_in: Any, manager: Any, segment: Any) -> None:
+    upload, now = make_upload(segment, "partial"), timezone.now()
+    moments = dict.fromkeys(("planned_at", "first_sent_at", "last_sent_at", "cancel_requested_at"), now)
+    counts = {"removes": 10, "members": 8, "unchanged": 8, "sent": 10, "accepted": 3, "refused": 0}
+    make_delivery(upload, segment.destinations.get(), "partial", **counts, **moments)
+    client = logged_in(manager)
+    page = board(client, upload)
+    assert ("not done" in page, "not confirmed" in page) == (True, False)
+    assert "<dt>To be removed</dt>" in client.get(f"/uploads/{upload.pk}/receipt").content.decode()
+
+
+def test_done_is_not_said_without_a_word_where_some_were_not_taken(logged_in: Any, manager: Any, segment: Any) -> None:
+    upload = make_upload(segment, "completed")
+    delivery = make_delivery(upload, segment.destinations.get(), "completed", members=8, adds=6, held=2, sent=6)
+    client = logged_in(manager)
+    assert "Some members could not be used everywhere" in board(client, upload)
+    Delivery.objects.filter(pk=delivery.pk).update(held=0)
+    assert "Every destination has what the file says." in board(client, upload)
+
+
+def test_a_comparison_counts_members_and_not_bytes(logged_in: Any, manager: Any, segment: Any) -> None:
+    told = {"stage": "comparing", "bytes": 1_474_560, "bytes_total": 2_000_000, "rows": 1_474_560}
+    upload = make_upload(segment, "inspecting", members=None, duplicates=None, progress=told, bytes=40_000_000)
+    page = board(logged_in(manager), upload).replace("\u202f", " ").replace("\u2009", " ")
+    assert "1 474 560 of 2 000 000 members" in page
+    assert "1 474 560 rows" not in page
 
 
 def test_what_needs_attention_has_reason_next_step_and_a_way_to_try_now(

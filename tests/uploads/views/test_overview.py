@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from tests.uploads.kit import make_delivery, make_upload
-from uploads.models import Erasure, Snapshot, SourcePull
+from uploads.models import Erasure, Snapshot, SourcePull, Upload
 from uploads.views.overview import acceptance_by_day, members_by_day
 
 LIVE_QUERIES = 5  # the session, the person with their companies, uploads, other jobs, what needs somebody
@@ -133,3 +133,14 @@ def test_acceptance_by_day_has_a_value_for_every_day(company: Any, segment: Any)
     make_delivery(upload, segment.destinations.get(), **numbers)
     rows = acceptance_by_day(company, days=5)
     assert [row[1:] for row in rows] == [(0, 0)] * 4 + [(7, 1)]
+
+
+def test_the_segments_page_follows_its_uploads_up_to_their_end(logged_in: Any, manager: Any, segment: Any) -> None:
+    client, url = logged_in(manager), f"/segments/{segment.pk}/uploads"
+    live = make_upload(segment, "delivering")
+    first = client.get(url)
+    assert ("every 3s" in first.content.decode(), "HX-Trigger" in first.headers) == (True, False)
+    Upload.objects.filter(pk=live.pk).update(status="completed", finished_at=timezone.now())
+    last = client.get(url, {"again": "1"})
+    assert ("every 3s" in last.content.decode(), last.headers["HX-Trigger"]) == (False, '{"uploads-moved": {}}')
+    assert "uploads-moved from:body" in client.get(f"/segments/{segment.pk}").content.decode()

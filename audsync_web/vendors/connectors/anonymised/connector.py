@@ -316,7 +316,7 @@ class AnonymisedConnector(Connector):
             when = {"activatedAt": activated.isoformat()} if activated else {}
             return ConfirmationState(Confirmation.CONFIRMED, "Live at Anonymised.", memory=when)
         if not delivery.segment.published:
-            text = "Loaded before the segment was published; publishing makes it live."
+            text = "Loaded before the segment was published, and live from its publishing on."
             return ConfirmationState(Confirmation.CONFIRMED, text)
         waited = self.services.clock.now() - since
         if waited < ACTIVATION:
