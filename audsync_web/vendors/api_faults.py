@@ -14,7 +14,15 @@ from .connectors.errors import ConnectorError, NotSupported, Permanent, Transien
 
 IN_PRESENT_STATE = frozenset({"account_paused", "endpoint_key_needed"})
 # The vendor's answers, and our own checks, that lie in what was asked for.
-ASKED_WRONGLY = frozenset({"identifier_incomplete", "identifier_name_refused", "filter_filters_nothing", "bad_path"})
+ASKED_WRONGLY = frozenset(
+    {
+        "identifier_incomplete",
+        "identifier_refused",
+        "identifier_name_refused",
+        "filter_filters_nothing",
+        "bad_path",
+    }
+)
 
 
 @contextmanager

@@ -15,9 +15,11 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
 
 from .asking import asking
+from .connectors.errors import Permanent
 from .connectors.identifiers import KINDS
 from .connectors.registry import VENDORS, connector_class
 from .connectors.source import ProfileConnector, ProfileView
+from .connectors.telephone import e164
 from .masking import masked
 from .models import VendorAccount
 from .removals import ERASE_PROFILE, Receipt, Removal, carry_out, require_confirmation, require_leave
@@ -67,6 +69,7 @@ def lookup_kinds(account: VendorAccount) -> list[tuple[str, str]]:
 def look_up(*, actor: Actor, account: VendorAccount, kind: str, value: str) -> FoundProfile:
     """The profile that has an identifier, and its tags. Raises the connector's errors."""
     actor.require_manager()
+    value = _as_delivered(account, kind, value)
     with _asking(account) as connector:
         profile = connector.find_profile(kind, value)
         names = sorted(connector.profile_tags(profile.profile_id).values()) if profile else []
@@ -74,6 +77,18 @@ def look_up(*, actor: Actor, account: VendorAccount, kind: str, value: str) -> F
         actor, "profile.look_up", account, identifier=kind, value=masked(value), found=0 if profile is None else 1
     )
     return FoundProfile(kind, value, profile, _with_segments(account, names))
+
+
+def _as_delivered(account: VendorAccount, kind: str, value: str) -> str:
+    """The identifier in the form in which members of the account are delivered, so that nobody is told to be nobody for
+    a capital letter. Raises `Permanent` where it cannot be one."""
+    rule = account.connector.identifier_rules[kind]
+    text = value.strip()
+    text = text.lower() if rule.case == "lower" else text
+    if not rule.accepts(text):
+        raise Permanent(f"This {rule.reason}.", code="identifier_refused", next_step="Correct it, or choose its kind.")
+    region = str(account.settings.get("phoneRegion") or "")
+    return (e164(text, region.upper()) or text) if kind == "phone" and region else text
 
 
 def _with_segments(account: VendorAccount, names: Sequence[str]) -> list[ProfileTag]:

@@ -27,6 +27,7 @@ LARGEST = 2**64 - 1
         ("email_sha256", HEX64.upper()),
         ("email_md5", HEX32),
         ("phone", "+44 20 7946 0000"),
+        ("phone", "(22) 123 45 67"),
         ("custom_id", 'may,hold "anything"'),
         ("uuid", UUID),
         ("xandr_id", "1"),

@@ -51,6 +51,18 @@ def test_events_follow_joins_and_leaves_once(box: Sandbox):
     assert violations(box) == []
 
 
+def test_no_event_makes_a_profile_for_somebody_who_has_none(box: Sandbox):
+    connector = connect(box, sendEvents=True)
+    segment = made(connector)
+    deliver(box, connector, segment, removals(MEMBERS[:3]))
+    assert control(box, "events") == []
+    deliver(box, connector, segment, additions(MEMBERS[:1]), number=2)
+    box.context.clock.advance(1)
+    deliver(box, connector, segment, removals(MEMBERS[:3]), number=3)
+    left = [event["client"]["customId"] for event in control(box, "events") if event["action"] == "audience.leave"]
+    assert left == MEMBERS[:1]
+
+
 def test_events_of_long_identifiers_stay_within_the_bytes_of_a_batch(box: Sandbox):
     connector = connect(box, sendEvents=True)
     segment = made(connector)
@@ -191,6 +203,23 @@ def test_the_linked_segmentations_count_confirms_as_well(box: Sandbox):
     assert "40 of 40" in confirmed.text
     linked.memory["expected"] = 80
     assert connector.confirm_delivery(linked, parts, now).state is Confirmation.PENDING
+
+
+def test_a_count_that_was_so_before_proves_nothing(box: Sandbox):
+    """Within the tolerance it cannot tell the members that were wanted from those that were there."""
+    connector = connect(box, countTolerance=0.05)
+    segment = made(connector)
+    sent(box, connector, segment, MEMBERS[:38], [])
+    box.context.clock.advance(1)
+    switch(box, "apply_seconds", "30")
+    control(box, "segmentation", uuid=UUID, tags=[segment.remote_id])
+    delivery, parts = sent(box, connector, segment, MEMBERS[38:], [])
+    delivery.memory.update(expected=40, before=38)
+    linked = replace(delivery, segment=replace(segment, options={"segmentationUuid": UUID}))
+    now = box.context.clock.now()
+    assert connector.confirm_delivery(linked, parts, now).state is Confirmation.PENDING
+    box.context.clock.advance(31)
+    assert connector.confirm_delivery(linked, parts, now).state is Confirmation.CONFIRMED
 
 
 @pytest.mark.parametrize("uuid", ["no-uuid", UUID])

@@ -128,6 +128,26 @@ def test_a_rejected_value_is_cut_out_of_its_reason_even_as_a_number():
     assert answer.refused == {0: "phone: ••• is no number"}
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (207, b'[{"field": "list[0'),
+        (207, b'{"errors": []}'),
+        (207, b"[]"),
+        (200, b"<html>"),
+        (202, b"\n<!doctype html>"),
+    ],
+)
+def test_an_answer_that_does_not_tell_who_was_taken_is_not_taken_for_everybody(status: int, body: bytes):
+    with pytest.raises(UnknownOutcome):
+        read_batch_answer(Reply(status, {}, body), 3)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"Accepted"])
+def test_an_accepted_batch_needs_no_words(body: bytes):
+    assert read_batch_answer(Reply(202, {}, body), 3).taken
+
+
 def test_a_reason_that_quotes_the_member_by_itself_names_nobody():
     quoted = 'jane@mail.example in {"customId":"crm-1","tags":[]} is odd'
     answer = read_batch_answer(Reply(207, {}, json.dumps([{"field": "list[0].email", "message": quoted}]).encode()), 1)

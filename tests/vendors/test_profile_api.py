@@ -50,6 +50,27 @@ def test_a_profile_is_found_by_any_of_its_identifiers_with_its_tags(api: Client,
         assert answer.json()["next"] is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("email", " Person-7@Example.invalid "), ("custom_id", f" {CUSTOM_ID}"), ("phone", "22 123 45 67")],
+)
+def test_a_person_is_looked_up_in_the_form_in_which_members_are_sent(
+    box: Sandbox, actor: Actor, api: Client, kind: str, value: str
+) -> None:
+    account = connect(box, actor, "synerise", phoneRegion="pl")
+    box.vendors["synerise"].control("profiles", {"profiles": [{"phone": "+48221234567"}]})
+    assert len(send(api, account, "search", {"kind": kind, "value": value}).json()["results"]) == 1
+
+
+@pytest.mark.parametrize(("kind", "value"), [("email", "not an e-mail"), ("uuid", "1"), ("phone", "call me")])
+def test_what_no_member_could_be_called_is_refused_before_the_vendor_is_asked(
+    api: Client, account: VendorAccount, box: Sandbox, kind: str, value: str
+) -> None:
+    answer = send(api, account, "search", {"kind": kind, "value": value})
+    assert (answer.status_code, "is not" in answer.json()["error"]) == (400, True)
+    assert box.context.ledger.entries("synerise") == []
+
+
 def test_a_tag_that_is_a_segments_names_the_segment(api: Client, account: VendorAccount, company: Company) -> None:
     segment = make_segment(company)
     account.destinations.create(segment=segment, identifier="custom_id", remote_id=TAG)

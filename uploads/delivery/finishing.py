@@ -71,7 +71,12 @@ def _is_confirmed(run: Run) -> bool:
     now = timezone.now()
     since = run.delivery.confirm_since or now
     parts = _sampled_parts(run)
-    context = run.context(sample=_sample(run, parts), expected=members_afterwards(run.delivery))
+    base = run.delivery.base_snapshot
+    context = run.context(
+        sample=_sample(run, parts),
+        expected=members_afterwards(run.delivery),
+        before=base.members if base is not None else 0,
+    )
     answer = run.connector.confirm_delivery(context, [run.ref(part) for part in parts], since)
     fields: dict[str, Any] = {"confirm_since": since, "details": answer.text, "last_looked_at": now}
     if answer.memory:

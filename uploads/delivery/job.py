@@ -33,6 +33,7 @@ from .sending import reconcile_open_part, resume_interrupted, send_next_parts
 from .uncertain import end_parts
 
 SLICE_SECONDS = 8.0
+BEHIND_ANOTHER = "Waits for a delivery of another segment: at this vendor account they go one at a time."
 
 
 def advance(lease: Lease) -> None:
@@ -72,11 +73,12 @@ def _take_place(lease: Lease, delivery: Delivery) -> bool:
         with transaction.atomic():
             is_free = _account_is_free(delivery)
             if is_free:
-                lease.update(is_live=True, status=status, started_at=delivery.started_at or timezone.now())
+                began = {"started_at": delivery.started_at or timezone.now(), "details": ""}
+                lease.update(is_live=True, status=status, **began)
     except IntegrityError:
         is_free = False
     if not is_free:
-        lease.update(**due_in(1.0))
+        lease.update(details=BEHIND_ANOTHER, **due_in(1.0))
         return False
     delivery.is_live, delivery.status = True, status
     return True

@@ -99,12 +99,18 @@ def plan(lease: Lease, delivery: Delivery, connector: Connector, progress: Progr
             total = _store_parts(delivery, _parts(delivery, connector, changes, rules, planned))
         except PartTooLarge as error:
             raise Permanent(str(error), code="too_large", next_step=LARGER_PARTS) from error
-        if not total and planned.counts.unchanged and delivery.mode != Mode.REMOVE:
+        if _leaves_members_there(planned) and delivery.mode != Mode.REMOVE:
             _refuse_missing_segment(destination, connector)
     if not planned.derived.held:
         files.delete(held_name)
         held_name = ""
     _store_plan(lease, delivery, planned, rules, total, changes_name, held_name)
+
+
+def _leaves_members_there(planned: Planned) -> bool:
+    """Whether it brings nobody and counts on others being there: no call for a member would tell that none is."""
+    counts = planned.counts
+    return bool(counts.unchanged) and not counts.adds and not counts.renewed
 
 
 def _refuse_unknown_membership(delivery: Delivery, connector: Connector, base: Snapshot | None) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Literal
 
-import phonenumbers
+from audsync_web.vendors.connectors.telephone import e164
 
 Conversion = Literal["as_is", "sha256", "md5", "e164"]
 
@@ -21,18 +21,6 @@ def converted(text: bytes, conversion: Conversion, region: str = "") -> bytes:
         return "\n".join([number or "" for number in numbers] + [""]).encode()
     digest = _DIGESTS[conversion]
     return "\n".join([digest(value) for value in text[:-1].split(b"\n")] + [""]).encode()
-
-
-def e164(value: str, region: str) -> str | None:
-    """A telephone number in E.164, read as one of `region` (two letters) when it has no country code; None when it is
-    no possible number."""
-    try:
-        number = phonenumbers.parse(value, region or None)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def _sha256(value: bytes) -> str:

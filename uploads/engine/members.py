@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from audsync_web.vendors.connectors.identifiers import IdentifierRule
+from audsync_web.vendors.connectors.telephone import e164
 from uploads.engine import lines as ln
-from uploads.engine.converting import Conversion, converted, e164
+from uploads.engine.converting import Conversion, converted
 from uploads.engine.lines import Lines
 from uploads.engine.progress import Progress, ProgressCallback
 from uploads.engine.reading import CheckOptions, RowReader

@@ -21,6 +21,7 @@ from audsync_web.vendors.connectors.errors import ConnectorError, NotYet, Perman
 from audsync_web.vendors.models import AccountStatus
 from audsync_web.vendors.removals import ERASE_PROFILE, LOST, REMOVE_IDENTITY, STILL, Receipt, Removal, carry_out
 from audsync_web.vendors.runtime import connector_for
+from audsync_web.vendors.selectors import accounts_beside
 from uploads.models import Delivery, DeliveryStatus, Erasure, ErasureStep, StepStatus, StepWhat, Upload, UploadStatus
 
 from .asking import count_of, holders_of, values_for
@@ -53,6 +54,9 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
         # What such an account shows proves nothing: some vendors answer a wrong key with “nobody”.
         text = f"The vendor account needs attention: {account.error_text} Mend it, then do this again."
         return settle(step, StepStatus.FAILED, text)
+    if step.what == StepWhat.PROFILE and step.status == StepStatus.WAITING and _is_still_removed_there(step):
+        _tell(step, "Waits for the removals there: what is under way would make an erased profile anew.")
+        return LOOK_AGAIN_SECONDS
     try:
         with rejection_shown(account), connector_for(account) as connector:
             if step.status == StepStatus.DOING:
@@ -64,6 +68,16 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
         return _later(step, error)
     except ConnectorError as error:
         return settle(step, StepStatus.FAILED, f"{error.text} {error.next_step}".strip())
+
+
+def _is_still_removed_there(step: ErasureStep) -> bool:
+    """Whether removals of this erasure are not over at the accounts that write to the same profiles."""
+    if step.vendor_account is None:
+        return False
+    beside = accounts_beside(step.vendor_account).values("pk")
+    return step.erasure.steps.filter(
+        what=StepWhat.REMOVAL, status=StepStatus.WAITING, vendor_account__in=beside
+    ).exists()
 
 
 def settle(step: ErasureStep, status: StepStatus, text: str, count: int | None = None) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
-from uploads.engine.converting import e164
+from audsync_web.vendors.connectors.telephone import e164
 
 
 @dataclass(frozen=True)

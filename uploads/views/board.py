@@ -273,6 +273,8 @@ def _waits_for(found: Any, delivery: Delivery) -> Next | None:
         return Next("AudSync tries again by itself.", delivery.next_action_at)
     if found.another_first:
         return Next("Another delivery to this destination goes first.")
+    if delivery.status == DeliveryStatus.QUEUED and delivery.details:
+        return Next(delivery.details)
     if not destination.remote_id:
         return Next(f"Waits until the segment has been created at {account.name}.")
     return None

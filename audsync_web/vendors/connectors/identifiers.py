@@ -58,7 +58,9 @@ EMAIL = IdentifierRule(
 SHA256 = IdentifierRule(r"[0-9a-fA-F]{64}", "is not a SHA-256 in 64 hexadecimal digits", case="lower")
 MD5 = IdentifierRule(r"[0-9a-fA-F]{32}", "is not an MD5 in 32 hexadecimal digits", case="lower")
 SHA1 = IdentifierRule(r"[0-9a-fA-F]{40}", "is not 40 hexadecimal digits", case="keep")
-PHONE = IdentifierRule(r"\+?[0-9][0-9 \-()/]{5,19}", "is not a telephone number", max_bytes=21)
+PHONE = IdentifierRule(
+    r"\+?(?:[0-9][0-9 \-()/]{5,19}|\([0-9][0-9 \-()/]{4,18})", "is not a telephone number", max_bytes=21
+)
 UUID = IdentifierRule(UUID_PATTERN, "is not a UUID (8-4-4-4-12 hexadecimal digits)", case="lower")
 DEVICE_UUID = IdentifierRule(UUID_PATTERN, "is not a device id (8-4-4-4-12 hexadecimal digits)")
 # 1 to 20 digits, no leading zero; the largest 64-bit number is checked by the pattern's last alternative.

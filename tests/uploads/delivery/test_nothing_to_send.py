@@ -45,6 +45,14 @@ def deliver(api: Client, segment: Segment, vendor: str) -> Delivery:
     return delivered(api, segment, SETTINGS[vendor]["identifier"], PEOPLE.get(vendor, "crm-1"))
 
 
+def test_who_stays_is_not_taken_for_granted_where_some_only_leave(box: Sandbox, actor: Actor, api: Client) -> None:
+    segment = live_segment(box, actor, "synerise")
+    assert delivered(api, segment, "custom_id", "crm-1", "crm-2").status == "completed"
+    Destination.objects.update(remote_id="gone")  # its tag was deleted at the vendor
+    last = delivered(api, segment, "custom_id", "crm-1")
+    assert (last.status, last.error_code) == ("failed", "segment_missing")
+
+
 @pytest.mark.parametrize("vendor", SETTINGS)
 def test_what_changes_nothing_is_done_unless_the_segment_was_deleted(
     box: Sandbox, actor: Actor, api: Client, vendor: str

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.telephone import e164
 from uploads.engine.checking import CheckOptions
-from uploads.engine.converting import e164
 from uploads.engine.members import build_members, derive_members
 from uploads.engine.snapshot import SnapshotReader, find
 

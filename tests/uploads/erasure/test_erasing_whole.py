@@ -396,6 +396,29 @@ def test_an_account_that_needs_attention_proves_nothing(actor: Actor, box: Sandb
     assert followed(erasure).status == "completed"
 
 
+def test_a_profile_is_erased_after_what_is_under_way_there(api: Client, actor: Actor, box: Sandbox) -> None:
+    """A batch that is still to be sent would make the profile anew."""
+    account = connect(box, actor, "synerise", identifier="email", graceMinutes=0, sampleSize=0)
+    box.context.faults.set("synerise.apply_seconds", "0")
+    segment = segment_create(actor=actor, name="Known", destinations=[DestinationWish(account)])
+    run_until_quiet()
+    box.vendors["synerise"].control("profiles", {"profiles": [{"customId": "crm-p", "email": PERSON}]})
+    upload(api, segment, "\n".join(("email", PERSON, *OTHERS, "")))
+    run_until_quiet(kinds=("uploads.inspection",))
+    search = found(actor)
+    erasure = erase_begin(actor=actor, search=search, wish=EraseWish(PERSON, profiles=True))
+    run_until_quiet(kinds=("uploads.erasure",))
+    assert steps(erasure)["profile"] == (
+        "waiting",
+        "Waits for the removals there: what is under way would make an erased profile anew.",
+    )
+    assert followed(erasure).status == "completed"
+    asked = [(entry.method, entry.path) for entry in box.context.ledger.entries("synerise")]
+    erased = asked.index(("DELETE", "/v4/clients/by-custom-id/{value}"))
+    assert ("POST", "/v4/clients/batch") not in asked[erased:]
+    assert found(actor).profiles[0]["count"] == 0
+
+
 def test_what_exchange_was_not_asked_for_is_told_of_a_value_of_many_kinds(actor: Actor, box: Sandbox) -> None:
     connect(box, actor, "acoustic")
     (row,) = found(actor, "C-184").profiles

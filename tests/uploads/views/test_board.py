@@ -11,6 +11,7 @@ from django.utils import timezone
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people.models import AuditEntry
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
+from uploads.delivery.job import BEHIND_ANOTHER
 from uploads.models import Delivery, Part
 
 LIVE_FRAGMENT_QUERIES = 3  # the session, the person with their companies, the board
@@ -220,3 +221,11 @@ def test_the_page_costs_the_same_however_many_destinations_there_are(
     client = logged_in(manager)
     with django_assert_max_num_queries(LIVE_FRAGMENT_QUERIES):
         assert client.get(f"/uploads/{upload.pk}").status_code == 200
+
+
+def test_the_board_says_that_another_segments_delivery_goes_first(
+    logged_in: Any, manager: Any, segment: Any, worker: None
+) -> None:
+    upload = make_upload(segment, "delivering")
+    make_delivery(upload, segment.destinations.get(), "queued", details=BEHIND_ANOTHER)
+    assert BEHIND_ANOTHER in board(logged_in(manager), upload)

@@ -1,7 +1,7 @@
 """Whether a delivery is live: sampled read-backs, or the linked segmentation's count (spec sections 4.2, 4.6, 4.9).
 
 `delivery.memory` gives `sample`: {"added": […], "removed": […]}, and optionally `expected`: how many members the
-segment must hold now. `looks` and nothing else is this module's own.
+segment must hold now, and `before`: how many it held. `looks` and nothing else is this module's own.
 """
 
 from __future__ import annotations
@@ -91,15 +91,19 @@ class Confirming:
         return profile is not None and delivery.segment.remote_id in profile.tags
 
     def _counted(self, delivery: DeliveryContext) -> str:
-        """What the linked segmentation's count proves; empty where it proves nothing."""
+        """What the linked segmentation's count proves; empty where it proves nothing: it must tell the membership that
+        was wanted from the one before."""
         expected, uuid = delivery.memory.get("expected"), segmentation_of(delivery.segment)
         if not uuid or not isinstance(expected, int):
+            return ""
+        slack = max(1.0, expected * float(self._settings["countTolerance"]))
+        before = delivery.memory.get("before")
+        if isinstance(before, int) and abs(expected - before) <= slack:
             return ""
         try:
             matching = self._sources.matching(uuid)
         except Permanent:
             return ""  # a segmentation that cannot be read proves nothing; preflight tells why
-        slack = max(1.0, expected * float(self._settings["countTolerance"]))
         if matching is None or abs(matching - expected) > slack:
             return ""
         return f"Seen at Synerise: the linked segmentation counts {matching:,} of {expected:,} members."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,7 +64,7 @@ from .living import LivingTags, tag_missing, without_tags
 from .permissions import check_account
 from .profiles import Profiles
 from .session import Session
-from .singles import Singles
+from .singles import Singles, Walked
 from .sources import MOST_IN_A_PAGE, UNCONFIRMED_OFF, Sources
 from .wire import RULES, BatchAnswer, Tag, tag_name
 
@@ -345,30 +345,39 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
                 return answer.refused[row]
             return self._singles.assign(delivery.identifier, value, (tag.tag_id, tag.name), queued_at, patience)
 
-        refused = self._singles.walk(part, journal, "assign", act)
+        refused = self._singles.walk(part, journal, "assign", act).refused
         return BatchAnswer(True, answer.status, dict(sorted({**answer.refused, **refused}.items())))
 
     def _send_leavers(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """Look each member up and unassign; where the tag itself is gone, nobody has it."""
         tag_id = self._tag_id(delivery.segment, self._delivering)
-        refused: dict[int, str] = {}
+        walked = Walked({}, range(len(part.rows())))
         if tag_id is not None:
             number = tag_id
-            refused = self._singles.walk(
+            walked = self._singles.walk(
                 part,
                 journal,
                 "unassign",
                 lambda _row, value: self._singles.unassign(delivery.identifier, value, number),
             )
-        answer = BatchAnswer(True, 200, refused)
-        state = state_of(part, answer, self._tell(delivery, part, journal, answer))
+        answer = BatchAnswer(True, 200, dict(walked.refused))
+        # An event about somebody who has no profile would give them one, whom perhaps somebody has just erased.
+        state = state_of(part, answer, self._tell(delivery, part, journal, answer, nobody=walked.nobody))
         return replace(state, raw="unassigned")
 
-    def _tell(self, delivery: DeliveryContext, part: PartPayload, journal: Journal, answer: BatchAnswer) -> str:
+    def _tell(
+        self,
+        delivery: DeliveryContext,
+        part: PartPayload,
+        journal: Journal,
+        answer: BatchAnswer,
+        *,
+        nobody: Collection[int] = (),
+    ) -> str:
         """Events for those who joined or left, where they are wanted."""
         if not self.config.settings["sendEvents"] or not answer.taken:
             return ""
-        return self._events.send(delivery, part, journal, answer.refused)
+        return self._events.send(delivery, part, journal, {*answer.refused, *nobody})
 
     def reconcile_part(
         self, delivery: DeliveryContext, part: PartPayload, intent: Intent, claimed: frozenset[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from audsync_web.vendors.connectors.base import DeliveryContext, Journal, PartPayload
@@ -27,11 +27,11 @@ class Events:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def send(self, delivery: DeliveryContext, part: PartPayload, journal: Journal, refused: Mapping[int, str]) -> str:
-        """Send them once; answers what went wrong, or nothing. Membership never fails for its events."""
+    def send(self, delivery: DeliveryContext, part: PartPayload, journal: Journal, without: Collection[int]) -> str:
+        """Send them once, for all rows but some; answers what went wrong, or nothing. A part never fails for them."""
         if part.memory.get("eventsSent"):
             return ""
-        rows = [(row, op, value) for row, (op, value) in enumerate(part.rows()) if op in ACTIONS and row not in refused]
+        rows = [(row, op, value) for row, (op, value) in enumerate(part.rows()) if op in ACTIONS and row not in without]
         problem = ""
         try:
             for body in self._bodies(delivery, part, rows, journal):

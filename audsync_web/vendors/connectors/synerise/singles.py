@@ -6,7 +6,8 @@ counts even where the part is stopped. Every call may be repeated: a tag that is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from audsync_web.vendors.connectors.base import Clock, Journal, PartPayload, Steps
@@ -18,8 +19,17 @@ SLICE = timedelta(seconds=60)
 """Then the part is left and taken up again, so that a worker is not held for as long as the pace takes."""
 LOOK_AGAIN = 5.0
 
-Act = Callable[[int, str], str]
-"""One member by row and identifier; answers why it was refused, or nothing."""
+Act = Callable[[int, str], str | None]
+"""One member by row and identifier; answers why it was refused, empty where it was done, None where it is nobody."""
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True)
+class Walked:
+    """The rows that were refused, with the reason, and those of members who are nobody there."""
+
+    refused: Mapping[int, str]
+    nobody: Sequence[int]
 
 
 class Singles:
@@ -29,30 +39,36 @@ class Singles:
         self._profiles = profiles
         self._clock = clock
 
-    def walk(self, part: PartPayload, journal: Journal, step: str, act: Act) -> dict[int, str]:
-        """Do `act` for each row from the stored step on; answers the refused rows with the reason."""
+    def walk(self, part: PartPayload, journal: Journal, step: str, act: Act) -> Walked:
+        """Do `act` for each row from the stored step on; answers what came of all rows. Those of members who are nobody
+        there are kept in the part's memory, too."""
         rows = part.rows()
         before = Steps.of(part.memory)
-        refused = dict(before.refused)
+        refused, nobody = dict(before.refused), list(part.memory.get(NOBODY, ()))
         started = self._clock.now()
         for row in range(before.done, len(rows)):
             if self._clock.now() - started > SLICE:
                 raise NotYet("Going on with the next members in a moment.", retry_after=1.0)
             journal.intend(step, cursor=row)
-            if why := act(row, rows[row][1]):
+            why = act(row, rows[row][1])
+            if why is None:
+                nobody.append(row)
+            elif why:
                 refused[row] = why
-            journal.settle(part=Steps(row + 1, refused).as_memory())
+            kept = {NOBODY: nobody} if nobody else {}
+            journal.settle(part={**Steps(row + 1, refused).as_memory(), **kept})
             journal.alive()
-        return refused
+        return Walked(refused, nobody)
 
-    def unassign(self, kind: str, value: str, tag_id: int) -> str:
-        """Take the tag from the member's profile; one without a profile has no tag either."""
+    def unassign(self, kind: str, value: str, tag_id: int) -> str | None:
+        """Take the tag from the member's profile; one without a profile has no tag either, and is told by None."""
         try:
             profile = self._profiles.find(kind, value)
         except Permanent as error:
             return _row_fault(error)
-        if profile is not None:
-            self._profiles.unassign(profile.profile_id, tag_id)
+        if profile is None:
+            return None
+        self._profiles.unassign(profile.profile_id, tag_id)
         return ""
 
     def assign(self, kind: str, value: str, tag: tuple[int, str], queued_at: datetime, patience: timedelta) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from audsync_web.vendors.connectors.client import Reply
-from audsync_web.vendors.connectors.errors import MAX_VENDOR_TEXT, Permanent
+from audsync_web.vendors.connectors.errors import MAX_VENDOR_TEXT, Permanent, UnknownOutcome
 from audsync_web.vendors.connectors.formats import Wrap
 from audsync_web.vendors.connectors.identifiers import UUID_PATTERN, IdentifierRule
 from audsync_web.vendors.connectors.reading import impersonal, utc_moment, whole
@@ -106,13 +106,23 @@ class BatchAnswer:
 
 
 def read_batch_answer(reply: Reply, items: int, said: str = "") -> BatchAnswer:
-    """By shape, not by status: an array of `list[n]…` names the rejected rows (section 4.2)."""
+    """By shape, not by status: an array of `list[n]…` names the rejected rows (section 4.2).
+
+    A page in the answer's place, or a 207 that names no row, does not tell what became of it: `UnknownOutcome`.
+    """
     refused: dict[int, str] = {}
     listed = reply.json() if reply.body else None
     for entry in listed if isinstance(listed, list) else []:
         place = ROW.match(str(entry.get("field", ""))) if isinstance(entry, dict) else None
         if place is not None and int(place.group(1)) < items:
             refused.setdefault(int(place.group(1)), _reason(entry, place.group(2)))
+    if (reply.status == 207 and not refused) or (reply.ok and reply.body.lstrip().startswith(b"<")):
+        raise UnknownOutcome(
+            "Synerise answered the batch, and which members it took cannot be read from that.",
+            code="answer_unreadable",
+            next_step="It is sent again, which does no harm. If that goes on, check the API address or ask Synerise.",
+            status=reply.status,
+        )
     return BatchAnswer(reply.ok, reply.status, dict(sorted(refused.items())), "" if refused else said)
 
 
