@@ -42,7 +42,8 @@
   function dates(ticks) {
     const daily = ticks.length < 2 || ticks[1] - ticks[0] >= 86400;
     const shape = daily ? { day: "numeric", month: "short", timeZone: "UTC" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" };
-    return ticks.map((tick) => new Date(tick * 1000).toLocaleString("en-GB", shape));
+    const words = ticks.map((tick) => new Date(tick * 1000).toLocaleString("en-GB", shape));
+    return words.map((word, index) => (word === words[index - 1] ? "" : word)); // ticks within one minute say it once
   }
 
   // The table's raw values: dates as seconds, words as their place in the list.
@@ -81,13 +82,18 @@
       if (shape === "bars") return colour(SERIES[index % SERIES.length]);
       return shape === "area" && index === 0 ? colour("--plot-fill") : undefined;
     };
+    // A membership is what it is until the next one takes its place: a slope would show members that nobody had.
+    const paths = (shape) => {
+      if (shape === "bars") return window.uPlot.paths.bars({ size: [0.6, 48], radius: 0.15 });
+      return table.dated ? window.uPlot.paths.stepped({ align: 1 }) : undefined;
+    };
     const series = table.heads.slice(1).map((label, index) => ({
       label,
       stroke: colour(SERIES[index % SERIES.length]),
       width: 2,
       dash: kind === "bars" ? [] : DASHES[index % DASHES.length],
       fill: fill(kind, index),
-      paths: kind === "bars" ? window.uPlot.paths.bars({ size: [0.6, 48], radius: 0.15 }) : undefined,
+      paths: paths(kind),
       points: { show: table.words.length < 3 },
       value: (_, number) => (number === null || number === undefined ? "—" : full(number)),
     }));

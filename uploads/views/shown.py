@@ -12,7 +12,7 @@ from audsync_web.templatetags.formats import format_bytes, format_count, format_
 from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 from uploads.engine.reasons import REASONS, reason_text
-from uploads.models import Delivery, DeliveryStatus, Upload
+from uploads.models import Delivery, DeliveryStatus, Mode, Upload
 
 from .board import Board
 from .forms import UploadForm
@@ -31,10 +31,11 @@ WAYS = {"page": "on this page", "api": "over the API", "command": "by a command"
 def facts_of(upload: Upload) -> list[tuple[str, Any]]:
     """The file in facts, for the list of names and values."""
     options = upload.check_options
+    unknown = "not known" if upload.has_ended else "not known yet"
     facts: list[tuple[str, Any]] = [
         ("File", upload.file_name or "no name"),
         ("Size", format_bytes(upload.bytes)),
-        ("Identifier kind", KINDS[upload.kind].label if upload.kind in KINDS else "not known yet"),
+        ("Identifier kind", KINDS[upload.kind].label if upload.kind in KINDS else unknown),
         ("Encoding", (options.get("encoding") or "utf-8").upper()),
         ("Mode", upload.get_mode_display()),
         ("Brought by", f"{upload.uploaded_by or 'AudSync'} {WAYS.get(upload.via, '')}".strip()),
@@ -42,8 +43,8 @@ def facts_of(upload: Upload) -> list[tuple[str, Any]]:
     if upload.blank_lines:
         facts.append(("Blank lines", f"{format_count(upload.blank_lines)}, which are no rows"))
     for name, value in (("MD5", upload.md5), ("SHA-256", upload.sha256)):
-        facts.append((name, format_html("<code>{}</code>", value) if value else "not known yet"))
-    if upload.max_removed_share is not None:
+        facts.append((name, format_html("<code>{}</code>", value) if value else unknown))
+    if upload.max_removed_share is not None and upload.mode != Mode.ADD:
         facts.append(("May remove", f"at most {format_share(upload.max_removed_share)} of a destination's members"))
     return facts
 
