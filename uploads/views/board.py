@@ -51,6 +51,11 @@ class Row:
     """A later delivery of the same upload stands for this one."""
 
     @property
+    def has_not_taken(self) -> bool:
+        """Whether some of its members were held back or refused."""
+        return bool(self.delivery.held or self.delivery.refused)
+
+    @property
     def bar_name(self) -> str:
         """The bar's id, the same in every answer, so that it glides."""
         return f"bar-{self.delivery.pk}"
@@ -94,7 +99,7 @@ class Board:
     @property
     def has_refused(self) -> bool:
         """Whether some identifiers were held back or refused at a destination."""
-        return any(row.delivery.held or row.delivery.refused for row in self.rows)
+        return any(row.has_not_taken for row in self.rows if not row.retried)
 
     @property
     def waits_for_worker(self) -> bool:

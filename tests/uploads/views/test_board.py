@@ -149,6 +149,17 @@ def test_done_is_not_said_without_a_word_where_some_were_not_taken(logged_in: An
     assert "Every destination has what the file says." in board(client, upload)
 
 
+def test_who_was_not_taken_is_told_by_destination(logged_in: Any, manager: Any, segment: Any) -> None:
+    upload = make_upload(segment, "completed")
+    make_delivery(
+        upload, segment.destinations.get(), "completed", members=8, adds=6, held=2, sent=6, refused=1, accepted=5
+    )
+    make_delivery(upload, make_destination(segment, "synerise"), "completed", members=8, adds=8, sent=8, accepted=8)
+    page = logged_in(manager).get(f"/uploads/{upload.pk}").content.decode()
+    table = page.split('id="not-taken"', maxsplit=1)[-1].split("</table>", maxsplit=1)[0]
+    assert (table.count('data-label="Held back"'), 'data-label="Held back">2<' in table) == (1, True)
+
+
 def test_a_comparison_counts_members_and_not_bytes(logged_in: Any, manager: Any, segment: Any) -> None:
     told = {"stage": "comparing", "bytes": 1_474_560, "bytes_total": 2_000_000, "rows": 1_474_560}
     upload = make_upload(segment, "inspecting", members=None, duplicates=None, progress=told, bytes=40_000_000)
