@@ -40,6 +40,22 @@ def cannot_take(destination: Destination, kind: str) -> str:
     )
 
 
+ALL_ERASED = "Everybody in this file was erased, and AudSync keeps erased people out of every file."
+LIFTED_BY = "Nothing is to be done. An admin can lift an erasure."
+
+
+def nobody_to_send(destination: Destination, erased: int, held: int) -> tuple[str, str]:
+    """Why nobody of a file goes to a destination that takes its kind, and how to mend it.
+
+    `held` are all whom it holds back, `erased` those of them who are kept out after an erasure.
+    """
+    if erased == held:
+        return ALL_ERASED, LIFTED_BY
+    account, label = destination.vendor_account, KINDS[destination.identifier].label
+    text = f"Nobody in this file fits: {account.name} is fed with {label}."
+    return text, f"Upload {label}, or change the destination's identifier."
+
+
 def require_taker(destinations: Sequence[Destination], kind: str) -> None:
     """Raise `FileRefused` when no destination can take the kind."""
     if any(takes(destination, kind) for destination in destinations):

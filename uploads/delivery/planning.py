@@ -37,6 +37,7 @@ from uploads.membership.snapshots import (
     uncertain_path,
 )
 from uploads.models import Delivery, DeliveryStatus, Mode, Snapshot
+from uploads.rules import ALL_ERASED, LIFTED_BY
 
 from .writing import insert_parts
 
@@ -263,11 +264,7 @@ def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -
     if planned.derived.members or not planned.derived.held:
         return
     if planned.derived.erased == planned.derived.held:
-        raise Permanent(
-            "Everybody in this file was erased, and AudSync keeps erased people out of every file.",
-            code="all_erased",
-            next_step="Nothing is to be done. An admin can lift an erasure.",
-        )
+        raise Permanent(ALL_ERASED, code="all_erased", next_step=LIFTED_BY)
     wanted = KINDS[delivery.destination.identifier].label
     raise Permanent(
         f"None of the {planned.derived.held:,} members of this file fits: {connector.label} is fed with {wanted} here.",

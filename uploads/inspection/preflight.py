@@ -37,11 +37,14 @@ from segments.models import Destination, DestinationStatus
 from segments.wording import NEXT_UPLOAD_MENDS, outcome_sentence
 from uploads.membership.snapshots import current_snapshot, lifetime_for, preview_counts
 from uploads.models import Delivery, DeliveryStatus, Mode, Upload
-from uploads.rules import cannot_take, caution_of, destinations_of, takes
+from uploads.rules import cannot_take, caution_of, destinations_of, nobody_to_send, takes
 
 # What an identifier weighs when nothing is known of the file: a UUID.
 MEAN_BYTES = 36.0
 LEVELS = (Level.OK, Level.WARNING, Level.BLOCKED)
+
+# Held members are worked out anew when a delivery is planned; before that there is no list of them.
+NAMED_LATER = "Once it is sent, the upload's page lists them under “Not taken”, with reasons."
 
 NOTHING = Estimate(parts=0, bytes=0, lines=0, calls=0, seconds=0.0)
 
@@ -71,6 +74,7 @@ class Row:
     findings: Sequence[Finding]
     totals: Totals | None = None
     held: int = 0
+    """Who would not be sent there: who does not fit, and who was erased."""
     estimate: Estimate | None = None
     finishes_at: datetime | None = None
 
@@ -107,10 +111,11 @@ def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]
         fix = f"Upload {KINDS[destination.identifier].label}, or change the destination's identifier."
         text = cannot_take(destination, load.kind).partition(". ")[0] + "."
         return Row(destination, [Finding("identifier", Level.BLOCKED, text, fix)])
-    totals, held = _totals(destination, load)
+    totals, held, erased = _totals(destination, load)
     if held and not totals.members:
-        return Row(destination, [_nobody_fits(destination)], totals, held)
-    findings = [_identifier(destination, held), *filter_findings(filters, destination.identifier)]
+        nobody = Finding("identifier", Level.BLOCKED, *nobody_to_send(destination, erased, held))
+        return Row(destination, [nobody], totals, held)
+    findings = [*_identifier(destination, held, erased), *filter_findings(filters, destination.identifier)]
     findings += [_account(destination), *_segment(destination)]
     with connector_for(destination.vendor_account, answer_within=ANSWER_WITHIN) as connector:
         context = _context(destination, load, connector)
@@ -135,13 +140,15 @@ def _is_so_already(destination: Destination, load: Load) -> bool:
     return bool(known.get("known")) and not known.get("uncertain") and not any(known[name] for name in changes)
 
 
-def _totals(destination: Destination, load: Load) -> tuple[Totals, int]:
+def _totals(destination: Destination, load: Load) -> tuple[Totals, int, int]:
+    """What would be sent, how many are held back, and how many of those because they were erased."""
     known = (load.counts or {}).get(destination.pk)
     if known is not None and known.get("taken"):
         names = ("members", "adds", "renewed", "removes", "unchanged")
-        return Totals(**{name: known[name] for name in names}, before=known["before"]), int(known["held"])
+        totals = Totals(**{name: known[name] for name in names}, before=known["before"])
+        return totals, int(known["held"]), int(known.get("erased", 0))
     adds = 0 if load.mode == Mode.REMOVE else load.members
-    return Totals(load.members, adds, 0, load.members - adds, 0), 0
+    return Totals(load.members, adds, 0, load.members - adds, 0), 0, 0
 
 
 def _context(destination: Destination, load: Load, connector: Connector) -> DeliveryContext:
@@ -157,19 +164,18 @@ def _context(destination: Destination, load: Load, connector: Connector) -> Deli
     )
 
 
-def _nobody_fits(destination: Destination) -> Finding:
+def _identifier(destination: Destination, held: int, erased: int) -> list[Finding]:
+    """Who is held back, each reason by itself: a value that does not fit can be mended, an erasure is meant."""
     label = KINDS[destination.identifier].label
-    text = f"Nobody in this file fits: {destination.vendor_account.name} is fed with {label}."
-    return Finding("identifier", Level.BLOCKED, text, f"Upload {label}, or change the destination's identifier.")
-
-
-def _identifier(destination: Destination, held: int) -> Finding:
-    label = KINDS[destination.identifier].label
-    if held:
-        verb = "member does" if held == 1 else "members do"
-        text = f"{held:,} {verb} not fit {label} here and would be held back for this vendor."
-        return Finding("identifier", Level.WARNING, text, "See them among the rejected rows.")
-    return Finding("identifier", Level.OK, f"Fed with {label}.")
+    findings = []
+    if unfit := held - erased:
+        verb = "member does" if unfit == 1 else "members do"
+        text = f"{unfit:,} {verb} not fit {label} here and would be held back for this vendor."
+        findings.append(Finding("identifier", Level.WARNING, text, NAMED_LATER))
+    if erased:
+        text = f"{erased:,} {'member is' if erased == 1 else 'members are'} kept out after an erasure."
+        findings.append(Finding("identifier", Level.WARNING, text, "Nothing: it is meant to be so."))
+    return findings or [Finding("identifier", Level.OK, f"Fed with {label}.")]
 
 
 def _account(destination: Destination) -> Finding:

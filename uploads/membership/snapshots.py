@@ -287,6 +287,8 @@ def _preview_cell(
         "before": counts.present if snapshot else None,
         "members": derived.members,
         "held": derived.held,
+        # Of the held, who belongs to an erased person: kept out on purpose, nothing is wrong with them.
+        "erased": derived.erased,
         "merged": derived.merged,
         "adds": counts.adds,
         "renewed": counts.renewed,

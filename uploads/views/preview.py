@@ -9,10 +9,9 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from audsync_web.people.models import Company
-from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 from uploads.models import Snapshot, Upload
-from uploads.rules import cannot_take, caution_of, destinations_of
+from uploads.rules import cannot_take, caution_of, destinations_of, nobody_to_send
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class Cell:
     after: int | None = None
     members: int = 0
     held: int = 0
+    erased: int = 0
+    """Of the held, who is kept out after an erasure."""
     merged: int = 0
     adds: int = 0
     renewed: int = 0
@@ -43,6 +44,11 @@ class Cell:
     def join(self) -> int:
         """Who is added and was no member: before + join - leave = after."""
         return self.adds - self.again
+
+    @property
+    def unfit(self) -> int:
+        """Of the held, who does not fit what the destination is fed with."""
+        return self.held - self.erased
 
     @property
     def perhaps(self) -> int:
@@ -102,7 +108,7 @@ def _has_changed_since(upload: Upload, at: datetime) -> bool:
 def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], caution: float) -> Cell:
     if counted.get("taken") is False:
         return Cell(destination, False, blocker=cannot_take(destination, upload.kind))
-    names = ("members", "held", "merged", "adds", "renewed", "removes", "unchanged", "again")
+    names = ("members", "held", "erased", "merged", "adds", "renewed", "removes", "unchanged", "again")
     counts = {name: counted.get(name, 0) for name in names}
     before, leave = counted.get("before"), counted.get("leave", counts["removes"])
     share = leave / before if before else 0.0
@@ -124,8 +130,5 @@ def _cell(upload: Upload, destination: Destination, counted: dict[str, Any], cau
 def _blocker(destination: Destination, counts: dict[str, int]) -> str:
     """Why nothing of this file can go there; empty when something can."""
     if counts["held"] and not counts["members"]:
-        account, fed = destination.vendor_account, KINDS[destination.identifier].label
-        return (
-            f"Nobody in this file fits: {account.name} is fed with {fed}. Change its identifier, or upload that kind."
-        )
+        return " ".join(nobody_to_send(destination, counts["erased"], counts["held"]))
     return ""
