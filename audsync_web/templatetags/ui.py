@@ -157,8 +157,13 @@ def sort_header(
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: BoundField, label: str = "", help_text: str = "", wide: bool = False) -> dict[str, Any]:
-    """A form field with its label, help, errors and the aria that ties them together."""
+def field(
+    bound: BoundField, label: str = "", help_text: str = "", wide: bool = False, needed: bool = False
+) -> dict[str, Any]:
+    """A form field with its label, help, errors and the aria that ties them together.
+
+    `needed` marks one as required that is so only together with another.
+    """
     widget = bound.field.widget
     kind = _widget_kind(widget)
     css = f"{widget.attrs.get('class', '')} {_WIDGET_CLASSES[kind]}".strip()
@@ -168,7 +173,7 @@ def field(bound: BoundField, label: str = "", help_text: str = "", wide: bool = 
         "widget": "" if kind == "choices" else bound.as_widget(attrs={"class": _with_errors(css, bound)}),
         "label": label or bound.label,
         "help_text": help_text or bound.help_text,
-        "required": bound.field.required,
+        "required": bound.field.required or needed,
         "wide": wide,
     }
 

@@ -13,6 +13,11 @@ const SHAPES = [
   ["xandr_id", /^[1-9][0-9]{11,19}$/],
 ];
 
+// The identifier kind that a column name means, by the same spellings as on the server; null when none.
+export function kindNamed(name, kinds) {
+  return kinds.find((kind) => kind.spellings.includes(name.trim().toLowerCase().split(/\s+/).join(" ")))?.key ?? null;
+}
+
 export async function look(file, kinds) {
   let bytes = new Uint8Array(await file.slice(0, LOOK).arrayBuffer());
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
@@ -23,7 +28,7 @@ export async function look(file, kinds) {
   const delimiter = bestDelimiter(text, complete);
   const rows = read(text, delimiter, JUDGED, complete);
   if (!rows.length) return { problem: file.size ? "The first rows cannot be read." : "This file is empty.", packed };
-  const kindOf = (name) => kinds.find((kind) => kind.spellings.includes(name.trim().toLowerCase().split(/\s+/).join(" ")))?.key ?? null;
+  const kindOf = (name) => kindNamed(name, kinds);
   const below = rows.slice(1);
   const width = Math.max(...rows.slice(0, SHOWN).map((row) => row.length));
   const column = (source, index) => source.map((row) => row[index] ?? "").filter(Boolean);

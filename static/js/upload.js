@@ -1,6 +1,6 @@
 // The upload page: the first rows at once, the questions that they leave open, and the resumable transfer.
 // Without this file the form sends the file as it is, and the server asks the same questions.
-import { look } from "./upload-sniff.js";
+import { kindNamed, look } from "./upload-sniff.js";
 import { TusUpload, begun } from "./upload-tus.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -43,8 +43,30 @@ function start() {
     else if (!destinations.length) line.textContent = "This segment has no destination yet. Add a vendor account to it first.";
     else line.textContent = `Fed with ${destinations.map((one) => `${one.label} (${one.name})`).join(", ")}.`;
   }
-  form.elements.segment.addEventListener("change", () => { showFed(); if (seen) show(); });
+
+  // ---- what was pasted --------------------------------------------------------------------------------------------
+  const pasted = form.elements.ids;
+  const pastedKind = form.elements.ids_kind;
+  const everyKind = [...pastedKind.options];
+  const lines = () => pasted.value.split(/[\r\n]+/).map((line) => line.trim()).filter(Boolean);
+
+  // Only kinds that some destination of the segment takes are of use.
+  function offerKinds() {
+    const destinations = fed[form.elements.segment.value] ?? [];
+    const usable = new Set(destinations.flatMap((one) => one.takes));
+    const before = pastedKind.value;
+    pastedKind.replaceChildren(...everyKind.filter((option) => !option.value || !usable.size || usable.has(option.value)));
+    pastedKind.value = [...pastedKind.options].some((option) => option.value === before) ? before : "";
+  }
+
+  function pastedFault() {
+    if (pastedKind.value || kindNamed(lines()[0], kinds)) return "";
+    return "Say what the pasted identifiers are.";
+  }
+
+  form.elements.segment.addEventListener("change", () => { showFed(); offerKinds(); if (seen) show(); });
   showFed();
+  offerKinds();
 
   // ---- the file ---------------------------------------------------------------------------------------------------
   const drop = $("#drop");
@@ -202,6 +224,10 @@ function start() {
 
   form.addEventListener("submit", (event) => {
     const file = input.files[0];
+    if (!file && lines().length && form.elements.segment.value && pastedFault()) {
+      event.preventDefault();
+      return fault(pastedKind, pastedFault());
+    }
     if (!file || form.elements.ids.value.trim()) return; // pasted identifiers go as a plain form
     event.preventDefault();
     if (!form.elements.segment.value) return fault(form.elements.segment, "Choose a segment first.");

@@ -167,6 +167,27 @@ def test_the_form_works_without_scripts(browser: Browser, live_server: Any, worl
         page.wait_for_url(BOARD)
 
 
+def paste(page: Page, world: Any, text: str) -> None:
+    page.goto(f"/uploads/new?segment={world['segment'].pk}")
+    page.click("#paste > summary")
+    page.fill("[name=ids]", text)
+
+
+def test_pasted_identifiers_are_asked_about_beside_the_box(page: Page, world: Any) -> None:
+    make_destination(world["segment"], "mediarithmics", "email_sha256")
+    paste(page, world, "a1\na2\n")
+    kinds = page.locator("[name=ids_kind] option").all_inner_texts()
+    assert kinds == ["Choose the identifier kind", "Provider id", "E-mail address", "E-mail, SHA-256"]
+    page.locator("[name=mode]").nth(1).check()
+    page.click("#send")
+    expect(page.locator("[name=ids_kind]")).to_be_focused()
+    page.select_option("[name=ids_kind]", "provider_id")
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    run_until_quiet(kinds=("uploads.inspection",))
+    assert Upload.objects.get().members == 2
+
+
 def make_everything(world: Any) -> list[str]:
     """Uploads in the states that show the most, and the pages to look at."""
     segment = world["segment"]

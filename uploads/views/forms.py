@@ -39,6 +39,11 @@ def kind_choices() -> list[tuple[str, str]]:
     return [("", "As the header says"), *((kind.key, kind.label) for kind in KINDS.values())]
 
 
+def pasted_kind_choices() -> list[tuple[str, str]]:
+    """Every identifier kind for pasted identifiers, after the demand to choose one."""
+    return [("", "Choose the identifier kind"), *kind_choices()[1:]]
+
+
 class UploadForm(forms.Form):
     """A file or a few pasted ids, the segment they are for, and how to read them."""
 
@@ -56,6 +61,12 @@ class UploadForm(forms.Form):
         max_length=PASTED_MOST,
         help_text="One a line. Good for a handful; a longer list is better off as a file.",
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    ids_kind = forms.ChoiceField(
+        label="What the pasted identifiers are",
+        choices=pasted_kind_choices,
+        required=False,
+        help_text="Needed, unless the first line is a column name such as email.",
     )
     mode = forms.ChoiceField(label="What this file means", choices=MODES, widget=forms.RadioSelect, initial="replace")
     kind = forms.ChoiceField(label="Identifier kind", choices=kind_choices, required=False)
@@ -99,8 +110,8 @@ class UploadForm(forms.Form):
             self.add_error("file", "Choose a file, or paste a few identifiers.")
         elif data.get("file") is not None and data.get("ids", "").strip():
             self.add_error("ids", "Send either a file or pasted identifiers, not both.")
-        elif data.get("ids", "").strip() and not data.get("kind") and self.pasted_kind() is None:
-            self.add_error("kind", "Say what the pasted identifiers are.")
+        elif data.get("ids", "").strip() and not data.get("ids_kind") and self.pasted_kind() is None:
+            self.add_error("ids_kind", "Say what the pasted identifiers are.")
         return data
 
     def pasted_lines(self) -> list[str]:
@@ -120,19 +131,24 @@ class UploadForm(forms.Form):
     def check_options(self, max_bytes: int) -> CheckOptions:
         """How the file is to be read."""
         data = self.cleaned_data
-        kind = data.get("kind") or None
-        has_header = data.get("header") != "no"
         if self.uploaded() is None:
-            has_header = self.pasted_kind() is not None
+            return self._pasted_options(max_bytes)
+        kind = data.get("kind") or None
         return CheckOptions(
             kind=kind,
             any_header=kind is not None,
-            has_header=has_header,
+            has_header=data.get("header") != "no",
             encoding=data.get("encoding") or None,
             column=data["column"] - 1 if data.get("column") else None,
             delimiter=data.get("delimiter") or None,
             max_bytes=max_bytes,
         )
+
+    def _pasted_options(self, max_bytes: int) -> CheckOptions:
+        """How pasted lines are to be read: what was chosen about a file's columns and encoding is not about them."""
+        kind = self.cleaned_data.get("ids_kind") or None
+        has_header = self.pasted_kind() is not None
+        return CheckOptions(kind=kind, any_header=kind is not None, has_header=has_header, max_bytes=max_bytes)
 
     def removed_share(self) -> float | None:
         """The share above which the page asks again, of one; None for the company's own."""

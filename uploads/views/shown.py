@@ -13,6 +13,7 @@ from audsync_web.vendors.connectors.identifiers import KINDS
 from segments.models import Destination
 from uploads.engine.reasons import REASONS, reason_text
 from uploads.models import Delivery, DeliveryStatus, Mode, Upload
+from uploads.rules import takes
 
 from .board import Board
 from .forms import UploadForm
@@ -111,13 +112,19 @@ def formats_for_browser() -> list[dict[str, Any]]:
     return [{"key": kind.key, "label": kind.label, "spellings": [kind.key, *kind.spellings]} for kind in KINDS.values()]
 
 
-def segments_for_browser(company: Company, form: UploadForm) -> dict[str, list[dict[str, str]]]:
-    """What each offered segment is fed with: its destinations' accounts and identifier kinds, by segment id."""
+def segments_for_browser(company: Company, form: UploadForm) -> dict[str, list[dict[str, Any]]]:
+    """What each offered segment is fed with: its destinations' accounts and identifier kinds, and the kinds of a file
+    that can become those, by segment id."""
     offered = [pk for pk, _ in form.fields["segment"].widget.choices if pk]
     rows = Destination.objects.current().filter(segment__company=company, segment__in=offered)
-    fed: dict[str, list[dict[str, str]]] = {str(pk): [] for pk in offered}
+    fed: dict[str, list[dict[str, Any]]] = {str(pk): [] for pk in offered}
     for row in rows.select_related("vendor_account").only("segment_id", "identifier", "vendor_account__name"):
         fed[str(row.segment_id)].append(
-            {"name": row.vendor_account.name, "kind": row.identifier, "label": KINDS[row.identifier].label}
+            {
+                "name": row.vendor_account.name,
+                "kind": row.identifier,
+                "label": KINDS[row.identifier].label,
+                "takes": [kind for kind in KINDS if takes(row, kind)],
+            }
         )
     return fed

@@ -33,7 +33,7 @@ def test_a_form_without_its_token_is_refused(manager: Any, segment: Any, logged_
 
 def test_pasted_identifiers_become_an_upload(logged_in: Any, manager: Any, segment: Any) -> None:
     answer = logged_in(manager).post(
-        "/uploads/new", {"segment": segment.pk, "mode": "add", "ids": "a1\r\n\r\na2", "kind": "provider_id"}
+        "/uploads/new", {"segment": segment.pk, "mode": "add", "ids": "a1\r\n\r\na2", "ids_kind": "provider_id"}
     )
     assert answer.status_code == 302
     run_until_quiet(kinds=("uploads.inspection",))
@@ -49,7 +49,18 @@ def test_pasted_identifiers_may_begin_with_their_header(logged_in: Any, manager:
 def test_pasted_identifiers_of_no_known_kind_are_asked_about(logged_in: Any, manager: Any, segment: Any) -> None:
     answer = logged_in(manager).post("/uploads/new", {"segment": segment.pk, "mode": "add", "ids": "a1"})
     assert answer.status_code == 422
-    assert "Say what the pasted identifiers are" in answer.content.decode()
+    page = answer.content.decode()
+    assert "Say what the pasted identifiers are" in page
+    assert page.index('name="ids"') < page.index('name="ids_kind"') < page.index("How to read the file")
+
+
+def test_what_was_chosen_for_a_file_does_not_change_how_pasted_identifiers_are_read(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    fields = {"segment": segment.pk, "mode": "add", "ids": "a1\na2", "ids_kind": "provider_id"}
+    about_a_file = {"kind": "xandr_id", "encoding": "utf-16", "column": "3", "delimiter": ";"}
+    assert logged_in(manager).post("/uploads/new", fields | about_a_file).status_code == 302
+    assert Upload.objects.get().records == 2
 
 
 @pytest.mark.parametrize(
