@@ -75,7 +75,9 @@ function start() {
   ["dragleave", "drop"].forEach((name) => drop.addEventListener(name, () => drop.classList.remove("is-over")));
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
-    if (!event.dataTransfer.files.length) return;
+    const { length } = event.dataTransfer.files;
+    if (length > 1) window.audsync?.toast(`${length} files were dropped, and an upload takes one. None of them was taken: drop one, and the others each in an upload of their own.`, "warning");
+    if (length !== 1) return;
     const carrier = new DataTransfer();
     carrier.items.add(event.dataTransfer.files[0]);
     input.files = carrier.files;
@@ -91,9 +93,9 @@ function start() {
     chosen = null;
     const place = $("#preview");
     place.hidden = !file;
+    weigh();
     if (!file) return;
-    $("#paste").open = false;
-    form.elements.ids.value = "";
+    if (!lines().length) $("#paste").open = false;
     place.replaceChildren(element("p", { className: "quiet", textContent: "Reading the first rows…" }));
     try {
       seen = await look(file, kinds);
@@ -104,7 +106,25 @@ function start() {
     if (Number(form.dataset.maxBytes) < file.size) seen = { problem: `This file has ${size(file.size)}; AudSync takes at most ${size(Number(form.dataset.maxBytes))}.`, fatal: true };
     if (!seen.problem) settle();
     show();
+    weigh();
   }
+
+  // ---- what stands against sending --------------------------------------------------------------------------------
+  const button = $("#send");
+  const note = $("#send-note");
+  const calm = note.textContent;
+
+  function weigh() {
+    const both = Boolean(input.files.length && lines().length);
+    $("#both").hidden = !both;
+    const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : "";
+    button.disabled = Boolean(reason);
+    note.textContent = reason || calm;
+  }
+  pasted.addEventListener("input", weigh);
+  $("#drop-file").addEventListener("click", () => { input.value = ""; take(); pasted.focus(); });
+  $("#drop-pasted").addEventListener("click", () => { pasted.value = ""; $("#paste").open = false; weigh(); input.focus(); });
+  weigh(); // a browser that comes back brings the form's contents along
 
   // What the first rows answer by themselves goes into the form; only what stays open is asked.
   function settle() {
@@ -228,8 +248,9 @@ function start() {
       event.preventDefault();
       return fault(pastedKind, pastedFault());
     }
-    if (!file || form.elements.ids.value.trim()) return; // pasted identifiers go as a plain form
+    if (!file) return; // pasted identifiers go as a plain form
     event.preventDefault();
+    if (lines().length) return fault($("#drop-file"), "Choose which of the two goes: the file or the pasted identifiers.");
     if (!form.elements.segment.value) return fault(form.elements.segment, "Choose a segment first.");
     if (seen?.fatal) return fault(input, seen.problem);
     if (chosen && !chosen.kind && !form.elements.kind.value) return fault($("#preview-kind"), "Say what kind of identifiers these are.");

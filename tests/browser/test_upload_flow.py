@@ -188,6 +188,38 @@ def test_pasted_identifiers_are_asked_about_beside_the_box(page: Page, world: An
     assert Upload.objects.get().members == 2
 
 
+def test_a_file_and_pasted_identifiers_never_go_together_and_neither_is_lost(
+    page: Page, world: Any, make_file: Any
+) -> None:
+    paste(page, world, "a1\na2\n")
+    page.set_input_files("[name=file]", make_file("provider_id\nb1\n"))
+    expect(page.locator("#both")).to_be_visible()
+    expect(page.locator("#send")).to_be_disabled()
+    expect(page.locator("#send-note")).to_contain_text("the file or the pasted identifiers")
+    expect(page.locator("[name=ids]")).to_have_value("a1\na2\n")
+    page.click("#drop-file")
+    expect(page.locator("#both")).to_be_hidden()
+    expect(page.locator("#send")).to_be_enabled()
+    expect(page.locator("[name=ids]")).to_have_value("a1\na2\n")
+
+
+DROP = """(names) => {
+  const carrier = new DataTransfer();
+  for (const name of names) carrier.items.add(new File(["provider_id\\na1\\n"], name));
+  const event = new DragEvent("drop", { dataTransfer: carrier, bubbles: true, cancelable: true });
+  document.querySelector("#drop").dispatchEvent(event);
+}"""
+
+
+def test_of_two_dropped_files_none_is_left_out_in_silence(page: Page, world: Any) -> None:
+    page.goto(f"/uploads/new?segment={world['segment'].pk}")
+    page.evaluate(DROP, ["one.csv"])
+    expect(page.locator("#preview td").first).to_have_text("a1")
+    page.evaluate(DROP, ["two.csv", "three.csv"])
+    expect(page.locator("#toasts")).to_contain_text("2 files were dropped, and an upload takes one")
+    assert page.evaluate("() => document.querySelector('[name=file]').files[0].name") == "one.csv"
+
+
 def make_everything(world: Any) -> list[str]:
     """Uploads in the states that show the most, and the pages to look at."""
     segment = world["segment"]
