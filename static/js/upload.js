@@ -114,7 +114,18 @@ function start() {
   const note = $("#send-note");
   const calm = note.textContent;
 
+  // A file is the segment by itself; a handful of pasted identifiers rarely is. Whoever has chosen is left alone.
+  let isModeChosen = Boolean(form.querySelector("[name=mode]:checked"));
+  form.addEventListener("change", (event) => { if (event.target.name === "mode") isModeChosen = true; });
+
+  function proposeMode() {
+    if (isModeChosen) return;
+    const wanted = lines().length ? "add" : input.files.length ? "replace" : "";
+    for (const radio of form.elements.mode) radio.checked = radio.value === wanted;
+  }
+
   function weigh() {
+    proposeMode();
     const both = Boolean(input.files.length && lines().length);
     $("#both").hidden = !both;
     const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : "";

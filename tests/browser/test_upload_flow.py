@@ -163,6 +163,7 @@ def test_the_form_works_without_scripts(browser: Browser, live_server: Any, worl
         log_in(page, "mo@northwind.example")
         page.goto(f"/uploads/new?segment={world['segment'].pk}")
         page.set_input_files("[name=file]", make_file("provider_id\na1\n"))
+        page.locator("[name=mode][value=replace]").check()
         page.click("#send")
         page.wait_for_url(BOARD)
 
@@ -178,7 +179,6 @@ def test_pasted_identifiers_are_asked_about_beside_the_box(page: Page, world: An
     paste(page, world, "a1\na2\n")
     kinds = page.locator("[name=ids_kind] option").all_inner_texts()
     assert kinds == ["Choose the identifier kind", "Provider id", "E-mail address", "E-mail, SHA-256"]
-    page.locator("[name=mode]").nth(1).check()
     page.click("#send")
     expect(page.locator("[name=ids_kind]")).to_be_focused()
     page.select_option("[name=ids_kind]", "provider_id")
@@ -201,6 +201,23 @@ def test_a_file_and_pasted_identifiers_never_go_together_and_neither_is_lost(
     expect(page.locator("#both")).to_be_hidden()
     expect(page.locator("#send")).to_be_enabled()
     expect(page.locator("[name=ids]")).to_have_value("a1\na2\n")
+
+
+def test_a_few_pasted_identifiers_are_added_unless_somebody_chose_otherwise(
+    page: Page, world: Any, make_file: Any
+) -> None:
+    chosen = page.locator("[name=mode]:checked")
+    choose(page, world, make_file("provider_id\nb1\n"))
+    expect(chosen).to_have_value("replace")
+    paste(page, world, "a1\n")
+    expect(chosen).to_have_value("add")
+    page.locator("[name=mode][value=remove]").check()
+    page.fill("[name=ids]", "a1\na2\n")
+    expect(chosen).to_have_value("remove")
+    page.goto(f"/uploads/new?segment={world['segment'].pk}&mode=replace")
+    page.click("#paste > summary")
+    page.fill("[name=ids]", "a1\n")
+    expect(chosen).to_have_value("replace")
 
 
 DROP = """(names) => {

@@ -18,6 +18,8 @@ from uploads.models import DeliveryStatus, Mode, UploadStatus
 
 from .selectors import SEGMENTS_OFFERED, segments_to_upload_to
 
+# None is chosen beforehand: the script proposes Replace for a file and Add for pasted identifiers, and without it a
+# handful of these must not empty a segment because nobody looked here.
 MODES = [
     (Mode.REPLACE.value, "Replace: this file is the segment now. Whoever is not in it leaves."),
     (Mode.ADD.value, "Add: everybody in the file joins. Nobody leaves."),
@@ -68,7 +70,12 @@ class UploadForm(forms.Form):
         required=False,
         help_text="Needed, unless the first line is a column name such as email.",
     )
-    mode = forms.ChoiceField(label="What this file means", choices=MODES, widget=forms.RadioSelect, initial="replace")
+    mode = forms.ChoiceField(
+        label="What this file means",
+        choices=MODES,
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose what it means: replace, add or remove."},
+    )
     kind = forms.ChoiceField(label="Identifier kind", choices=kind_choices, required=False)
     header = forms.ChoiceField(label="First line", choices=HEADERS, required=False, initial="yes")
     column = forms.IntegerField(

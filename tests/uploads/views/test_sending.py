@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import uuid
 from typing import Any
 
@@ -52,6 +53,15 @@ def test_pasted_identifiers_of_no_known_kind_are_asked_about(logged_in: Any, man
     page = answer.content.decode()
     assert "Say what the pasted identifiers are" in page
     assert page.index('name="ids"') < page.index('name="ids_kind"') < page.index("How to read the file")
+
+
+def test_pasted_identifiers_replace_nobody_unless_somebody_says_so(logged_in: Any, manager: Any, segment: Any) -> None:
+    client = logged_in(manager)
+    assert not re.findall(r'name="mode"[^>]*checked', client.get("/uploads/new").content.decode())
+    answer = client.post("/uploads/new", {"segment": segment.pk, "ids": "a1", "ids_kind": "provider_id"})
+    assert answer.status_code == 422
+    assert "Choose what it means: replace, add or remove." in answer.content.decode()
+    assert not Upload.objects.exists()
 
 
 def test_what_was_chosen_for_a_file_does_not_change_how_pasted_identifiers_are_read(
