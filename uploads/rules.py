@@ -31,13 +31,24 @@ def takes(destination: Destination, kind: str) -> bool:
     return conversion(kind, destination.identifier) is not None
 
 
-def cannot_take(destination: Destination, kind: str) -> str:
-    """Why a destination cannot be fed with a kind, and how to mend it."""
+def why_not(destination: Destination, kind: str) -> str:
+    """Why a destination cannot be fed with a kind."""
+    account, wanted = destination.vendor_account, KINDS[destination.identifier].label
+    return f"{account.name} is fed with “{wanted}”; a file of “{KINDS[kind].label}” cannot become that."
+
+
+def feed_instead(destination: Destination) -> str:
+    """What can be done where a file does not suit a destination: what it is fed with is settled when it is added."""
     wanted = KINDS[destination.identifier].label
     return (
-        f"{destination.vendor_account.name} is fed with {wanted}; a file of {KINDS[kind].label} cannot become that. "
-        f"Upload a file with the column {destination.identifier}, or change the destination's identifier."
+        f"Upload a file that has “{wanted}”. If this one does, upload it again and say so of its column (kind "
+        f"{destination.identifier}). Or add another destination that takes this file."
     )
+
+
+def cannot_take(destination: Destination, kind: str) -> str:
+    """Why a destination cannot be fed with a kind, and what can be done."""
+    return f"{why_not(destination, kind)} {feed_instead(destination)}"
 
 
 ALL_ERASED = "Everybody in this file was erased, and AudSync keeps erased people out of every file."
@@ -52,8 +63,7 @@ def nobody_to_send(destination: Destination, erased: int, held: int) -> tuple[st
     if erased == held:
         return ALL_ERASED, LIFTED_BY
     account, label = destination.vendor_account, KINDS[destination.identifier].label
-    text = f"Nobody in this file fits: {account.name} is fed with {label}."
-    return text, f"Upload {label}, or change the destination's identifier."
+    return f"Nobody in this file fits: {account.name} is fed with “{label}”.", feed_instead(destination)
 
 
 def require_taker(destinations: Sequence[Destination], kind: str) -> None:

@@ -20,7 +20,7 @@ from segments.models import Destination, Segment, SegmentStatus
 from . import files
 from .models import Delivery, DeliveryStatus, Mode, PartStatus, Snapshot, Upload, UploadStatus
 from .receiving import Received
-from .rules import cannot_take, destinations_of, takes
+from .rules import destinations_of, feed_instead, takes, why_not
 from .settling import upload_settle
 
 # Uploads that no file brought: their deliveries start from memberships.
@@ -177,8 +177,8 @@ def _refuse_kind(upload: Upload, destination: Destination) -> None:
         mode=upload.mode,
         status=DeliveryStatus.FAILED,
         error_code="kind_not_taken",
-        error_text=cannot_take(destination, upload.kind),
-        next_step="Upload a file of the kind that this destination is fed with.",
+        error_text=why_not(destination, upload.kind),
+        next_step=feed_instead(destination),
         finished_at=now,
     )
 

@@ -37,7 +37,7 @@ from uploads.membership.snapshots import (
     uncertain_path,
 )
 from uploads.models import Delivery, DeliveryStatus, Mode, Snapshot
-from uploads.rules import ALL_ERASED, LIFTED_BY
+from uploads.rules import ALL_ERASED, LIFTED_BY, feed_instead
 
 from .writing import insert_parts
 
@@ -265,11 +265,11 @@ def _refuse_nobody(delivery: Delivery, connector: Connector, planned: Planned) -
         return
     if planned.derived.erased == planned.derived.held:
         raise Permanent(ALL_ERASED, code="all_erased", next_step=LIFTED_BY)
-    wanted = KINDS[delivery.destination.identifier].label
+    wanted = f"“{KINDS[delivery.destination.identifier].label}”"
     raise Permanent(
         f"None of the {planned.derived.held:,} members of this file fits: {connector.label} is fed with {wanted} here.",
         code="nobody_fits",
-        next_step="Upload a file of that kind, or change the destination's identifier.",
+        next_step=feed_instead(delivery.destination),
     )
 
 

@@ -37,7 +37,7 @@ from segments.models import Destination, DestinationStatus
 from segments.wording import NEXT_UPLOAD_MENDS, outcome_sentence
 from uploads.membership.snapshots import current_snapshot, lifetime_for, preview_counts
 from uploads.models import Delivery, DeliveryStatus, Mode, Upload
-from uploads.rules import cannot_take, caution_of, destinations_of, nobody_to_send, takes
+from uploads.rules import caution_of, destinations_of, feed_instead, nobody_to_send, takes, why_not
 
 # What an identifier weighs when nothing is known of the file: a UUID.
 MEAN_BYTES = 36.0
@@ -108,9 +108,8 @@ def preflight(destinations: Sequence[Destination], load: Load) -> list[Row]:
 
 def _row(destination: Destination, load: Load, filters: Sequence[IdentityFilter]) -> Row:
     if load.kind and not takes(destination, load.kind):
-        fix = f"Upload {KINDS[destination.identifier].label}, or change the destination's identifier."
-        text = cannot_take(destination, load.kind).partition(". ")[0] + "."
-        return Row(destination, [Finding("identifier", Level.BLOCKED, text, fix)])
+        unfit = Finding("identifier", Level.BLOCKED, why_not(destination, load.kind), feed_instead(destination))
+        return Row(destination, [unfit])
     totals, held, erased = _totals(destination, load)
     if held and not totals.members:
         nobody = Finding("identifier", Level.BLOCKED, *nobody_to_send(destination, erased, held))

@@ -169,6 +169,24 @@ def test_a_file_of_which_nobody_fits_cannot_go_there(logged_in: Any, manager: An
     assert "Already so" not in checks
 
 
+@pytest.mark.parametrize("kind", ["email", "provider_id"])
+def test_no_advice_leads_to_what_cannot_be_done(logged_in: Any, manager: Any, company: Any, kind: str) -> None:
+    segment = make_segment(company)
+    make_destination(segment, "synerise", "email")
+    fed = make_destination(segment, "mediarithmics", "user_account_id" if kind == "email" else "email_sha256")
+    client = logged_in(manager)
+    upload = ready(client, segment, content=f"{kind}\nkim@example.invalid\n".encode())
+    pages = [client.get(f"/uploads/{upload.pk}{part}").content.decode() for part in ("", "/preflight")]
+    client.post(f"/uploads/{upload.pk}/go")
+    run_until_quiet(kinds=("uploads.delivery",))
+    delivery = Delivery.objects.get(destination=fed)
+    assert delivery.status == "failed"
+    for told in (*pages, delivery.next_step):
+        assert f"say so of its column (kind {fed.identifier})" in told
+        assert "hange the destination" not in told
+        assert "hange its identifier" not in told
+
+
 @pytest.mark.parametrize(("path", "entry"), [("/uploads/new", "/uploads/new"), ("/uploads/{pk}", "/history")])
 def test_the_navigation_says_where_one_is(logged_in: Any, manager: Any, segment: Any, path: str, entry: str) -> None:
     upload = make_upload(segment)
