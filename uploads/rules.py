@@ -72,11 +72,17 @@ def require_taker(destinations: Sequence[Destination], kind: str) -> None:
         return
     if not destinations:
         raise FileRefused("no_destination", "this segment has no destination; add a vendor account to it first")
-    wanted = sorted({destination.identifier for destination in destinations})
+    wanted = sorted({_by_both_names(destination.identifier) for destination in destinations})
     raise FileRefused(
         "kind_not_taken",
-        f"no destination of this segment can take {kind} identifiers; it is fed with {' and '.join(wanted)}",
+        f"No destination of this segment can take {_by_both_names(kind)}; it is fed with {' or '.join(wanted)}. "
+        "Upload a file that has that. If this one does, say so of its column (kind).",
     )
+
+
+def _by_both_names(kind: str) -> str:
+    """A kind as the pages call it, and as programs do: both read this refusal."""
+    return f"“{KINDS[kind].label}” ({kind})"
 
 
 def caution_of(upload: Upload, company: Company) -> float:

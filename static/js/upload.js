@@ -64,7 +64,7 @@ function start() {
     return "Say what the pasted identifiers are.";
   }
 
-  form.elements.segment.addEventListener("change", () => { showFed(); offerKinds(); if (seen) show(); });
+  form.elements.segment.addEventListener("change", () => { showFed(); offerKinds(); if (seen) show(); weigh(); });
   showFed();
   offerKinds();
 
@@ -124,15 +124,40 @@ function start() {
     for (const radio of form.elements.mode) radio.checked = radio.value === wanted;
   }
 
+  // The kind that will be sent, as far as it is known yet.
+  function kindToSend() {
+    if (input.files.length) return form.elements.kind.value || chosen?.kind || "";
+    return lines().length ? pastedKind.value || kindNamed(lines()[0], kinds) || "" : "";
+  }
+
+  // Who of the segment's destinations cannot be fed with it, before anything is sent; the reason when that is all.
+  function showFit() {
+    const kind = kindToSend();
+    const destinations = fed[form.elements.segment.value] ?? [];
+    const without = kind ? destinations.filter((one) => !one.takes.includes(kind)) : [];
+    const place = $("#fit");
+    place.hidden = !without.length;
+    if (!without.length) return "";
+    const all = without.length === destinations.length;
+    const title = all ? `No destination of this segment can take “${label(kind)}”.` : `${without.length} of ${destinations.length} destinations cannot take “${label(kind)}”.`;
+    const list = element("ul", {}, ...without.map((one) => element("li", { textContent: `${one.name} is fed with “${one.label}”.` })));
+    const advice = element("p", { textContent: "Choose another column or kind if the identifiers are those, or another file." });
+    place.replaceChildren(element("div", { className: `notice notice-${all ? "bad" : "warn"}` }, element("div", {}, element("p", { className: "notice-title", textContent: title }), list, advice)));
+    return all ? title : "";
+  }
+
   function weigh() {
     proposeMode();
+    const misfit = showFit();
     const both = Boolean(input.files.length && lines().length);
     $("#both").hidden = !both;
-    const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : "";
+    const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : misfit;
     button.disabled = Boolean(reason);
     note.textContent = reason || calm;
   }
   pasted.addEventListener("input", weigh);
+  pastedKind.addEventListener("change", weigh);
+  form.elements.kind.addEventListener("change", weigh);
   $("#drop-file").addEventListener("click", () => { input.value = ""; take(); pasted.focus(); });
   $("#drop-pasted").addEventListener("click", () => { pasted.value = ""; $("#paste").open = false; weigh(); input.focus(); });
   weigh(); // a browser that comes back brings the form's contents along
@@ -203,7 +228,7 @@ function start() {
     Object.assign(select, { id: "preview-kind", name: "" });
     select.options[0].textContent = "Choose the identifier kind";
     select.value = form.elements.kind.value;
-    select.addEventListener("change", () => { form.elements.kind.value = select.value; $(".preview-head strong").replaceWith($("strong", summary())); });
+    select.addEventListener("change", () => { form.elements.kind.value = select.value; $(".preview-head strong").replaceWith($("strong", summary())); weigh(); });
     inner.append(element("label", { className: "form-label", htmlFor: "preview-kind", textContent: "Identifier kind" }), select);
     box.append(inner);
     return box;
@@ -219,7 +244,7 @@ function start() {
       if (seen.columns.length > 1) {
         const pick = element("button", { type: "button", className: "btn btn-sm", textContent: words });
         pick.setAttribute("aria-pressed", String(column === chosen));
-        pick.addEventListener("click", () => { choose(column); show(); $(`#preview th:nth-child(${column.index + 1}) button`).focus(); });
+        pick.addEventListener("click", () => { choose(column); show(); weigh(); $(`#preview th:nth-child(${column.index + 1}) button`).focus(); });
         cell.append(pick);
       } else cell.textContent = words;
       head.append(cell);

@@ -220,6 +220,19 @@ def test_a_few_pasted_identifiers_are_added_unless_somebody_chose_otherwise(
     expect(chosen).to_have_value("replace")
 
 
+def test_who_cannot_take_a_file_is_known_before_it_is_sent(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("email\nkim@example.invalid\n"))
+    expect(page.locator("#fit")).to_contain_text("No destination of this segment can take “E-mail address”.")
+    expect(page.locator("#send")).to_be_disabled()
+    make_destination(world["segment"], "mediarithmics", "email_sha256")
+    choose(page, world, make_file("email\nkim@example.invalid\n"))
+    expect(page.locator("#fit")).to_contain_text("1 of 2 destinations cannot take “E-mail address”.")
+    expect(page.locator("#send")).to_be_enabled()
+    page.click("#reading > summary")
+    page.select_option("#reading [name=kind]", "provider_id")
+    expect(page.locator("#fit")).to_be_hidden()
+
+
 DROP = """(names) => {
   const carrier = new DataTransfer();
   for (const name of names) carrier.items.add(new File(["provider_id\\na1\\n"], name));

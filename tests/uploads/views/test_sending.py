@@ -92,6 +92,13 @@ def test_a_bad_file_is_explained_and_nothing_is_kept(
     assert not Upload.objects.exists()
 
 
+def test_a_file_that_no_destination_takes_is_refused_in_the_words_of_the_pages(
+    logged_in: Any, manager: Any, segment: Any
+) -> None:
+    page = send(logged_in(manager), segment, b"email\nkim@example.invalid\n").content.decode()
+    assert "can take “E-mail address” (email); it is fed with “Provider id” (provider_id). Upload a file that" in page
+
+
 def test_a_missing_header_can_be_answered(logged_in: Any, manager: Any, segment: Any) -> None:
     upload = ready(logged_in(manager), segment, content=b"a1\na2\n", header="no", kind="provider_id")
     assert upload.members == 2
