@@ -23,11 +23,12 @@ export async function look(file, kinds) {
   const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
   if (packed) bytes = await unpacked(file);
   const { text, encoding, binary } = decoded(bytes);
-  if (binary) return { problem: "This does not look like a text file.", packed };
+  if (binary) return { problem: "This does not look like a text file. Export the list as CSV, and choose that.", packed, fatal: true };
   const complete = !packed && file.size <= LOOK;
   const delimiter = bestDelimiter(text, complete);
   const rows = read(text, delimiter, JUDGED, complete);
-  if (!rows.length) return { problem: file.size ? "The first rows cannot be read." : "This file is empty.", packed };
+  if (!file.size) return { problem: "This file is empty.", packed, fatal: true };
+  if (!rows.length) return { problem: "The first rows cannot be read.", packed };
   const kindOf = (name) => kindNamed(name, kinds);
   const below = rows.slice(1);
   const width = Math.max(...rows.slice(0, SHOWN).map((row) => row.length));

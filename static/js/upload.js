@@ -151,7 +151,7 @@ function start() {
     const misfit = showFit();
     const both = Boolean(input.files.length && lines().length);
     $("#both").hidden = !both;
-    const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : misfit;
+    const reason = both ? "Choose which of the two goes: the file or the pasted identifiers." : seen?.fatal ? `${seen.problem} Choose another file.` : misfit;
     button.disabled = Boolean(reason);
     note.textContent = reason || calm;
   }

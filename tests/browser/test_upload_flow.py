@@ -233,6 +233,20 @@ def test_who_cannot_take_a_file_is_known_before_it_is_sent(page: Page, world: An
     expect(page.locator("#fit")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x06\0\0\0\x1f\xf3\xffa"]
+)
+def test_what_is_no_list_cannot_be_sent_until_another_file_is_chosen(
+    page: Page, world: Any, make_file: Any, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "picture.csv").write_bytes(content)
+    choose(page, world, str(tmp_path / "picture.csv"))
+    expect(page.locator("#send")).to_be_disabled()
+    expect(page.locator("#send-note")).to_contain_text("Choose another file.")
+    page.set_input_files("[name=file]", make_file("provider_id\na1\n"))
+    expect(page.locator("#send")).to_be_enabled()
+
+
 DROP = """(names) => {
   const carrier = new DataTransfer();
   for (const name of names) carrier.items.add(new File(["provider_id\\na1\\n"], name));

@@ -26,7 +26,17 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-_FOREIGN = ((b"PK\x03\x04", "an Excel workbook or a ZIP archive"), (b"\x1f\x8b", "a gzip file"), (b"%PDF", "a PDF"))
+_FOREIGN = (
+    (b"PK\x03\x04", "an Excel workbook or a ZIP archive"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+)
+# No text in a one-byte encoding holds a NUL, nor these controls more than by accident.
+_CONTROLS = bytes({*range(0x20)} - {*b"\t\n\v\f\r\x1b"})
+_CONTROLS_SHARE = 0.01
+_SAMPLE = 4096
 
 
 def encoding_name(name: str) -> str:
@@ -49,6 +59,12 @@ def guessed_encoding(sample: bytes) -> str:
     if zeros > len(sample) // 4:
         return "UTF-16"
     return "Latin-1"
+
+
+def _is_no_text(sample: bytes) -> bool:
+    """Whether bytes that are neither UTF-8 nor UTF-16 are no text in any other encoding either."""
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    return b"\0" in sample or controls > len(sample) * _CONTROLS_SHARE
 
 
 def refuse_binary(first: bytes) -> None:
@@ -80,6 +96,8 @@ class Decoder:
         self._is_utf8 = self.encoding in _UTF8
         self._decoder = codecs.getincrementaldecoder("utf-8" if self._is_utf8 else self.encoding)()
         self._started = False
+        self._first = b""
+        self._read = 0
         self.byte_order_mark = False
 
     def decode(self, block: bytes, lines_before: int, *, final: bool) -> bytes:
@@ -112,14 +130,21 @@ class Decoder:
         return block
 
     def _validate(self, block: bytes, lines_before: int, final: bool) -> None:
+        read, self._read = self._read, self._read + len(block)
+        first, self._first = self._first, self._first + block[: _SAMPLE - len(self._first)]
         if block.isascii() and not self._decoder.getstate()[0]:
             return
         try:
             self._decoder.decode(block, final)
         except UnicodeDecodeError as error:
             line = self._line_of(error, block, lines_before)
-            guess = guessed_encoding(block[:4096])
-            order = ("-be" if block.startswith(b"\0") else "-le") if guess == "UTF-16" else ""
+            # Judged by what stands before the fault: the same in whatever blocks the file comes.
+            fault = read - (len(error.object) - len(block)) + error.start
+            sample = (first + block[:_SAMPLE])[: min(fault, _SAMPLE)]
+            guess = guessed_encoding(sample)
+            if guess == "Latin-1" and _is_no_text(sample):
+                raise FileRefused("not_text", "This is no text file. Export the list as CSV in UTF-8.") from error
+            order = ("-be" if sample.startswith(b"\0") else "-le") if guess == "UTF-16" else ""
             hint = f"Save it as UTF-8, or upload it with encoding={guess.lower()}{order}."
             message = f"Line {line} is not UTF-8; the file looks like {guess}."
             raise FileRefused("not_utf8", f"{message} {hint}") from error

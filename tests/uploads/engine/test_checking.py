@@ -383,3 +383,24 @@ def test_a_file_in_an_unmarked_utf16_is_told_which_encoding_to_name() -> None:
         data = "provider_id\nä\n".encode(name)
         assert f"encoding={name}." in refusal(data).message
         assert members(data, CheckOptions(encoding=name)) == ["ä"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\xf3\xffa",
+        b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)),
+        b"GIF89a" + bytes(range(256)) * 3,
+        b"\x7fELF" + bytes(range(1, 256)) * 20,
+    ],
+)
+def test_a_file_that_is_no_text_is_never_taken_for_one_in_another_encoding(data: bytes) -> None:
+    refused = refusal(data)
+    assert refused.code == "not_text"
+    assert "Export" in refused.message
+    assert "encoding=" not in refused.message
+
+
+def test_a_text_in_another_encoding_is_still_recognised_in_spite_of_a_stray_control_character() -> None:
+    refused = refusal(b"provider_id\n" + b"caf\xe9-1234567890\n" * 50 + b"a\x01\n")
+    assert "encoding=latin-1" in refused.message
