@@ -34,6 +34,7 @@ function start() {
   const label = (key) => kinds.find((kind) => kind.key === key)?.label ?? key;
   let seen = null;
   let chosen = null;
+  let isKindChosen = false; // by a person: then no guess changes it
 
   // ---- the segment, and what it is fed with ----------------------------------------------------------------------
   function showFed() {
@@ -64,7 +65,7 @@ function start() {
     return "Say what the pasted identifiers are.";
   }
 
-  form.elements.segment.addEventListener("change", () => { showFed(); offerKinds(); if (seen) show(); weigh(); });
+  form.elements.segment.addEventListener("change", () => { showFed(); offerKinds(); if (chosen && !isKindChosen) choose(chosen); if (seen) show(); weigh(); });
   showFed();
   offerKinds();
 
@@ -91,6 +92,7 @@ function start() {
     const file = input.files[0] ?? null;
     seen = null;
     chosen = null;
+    isKindChosen = false;
     const place = $("#preview");
     place.hidden = !file;
     weigh();
@@ -157,7 +159,7 @@ function start() {
   }
   pasted.addEventListener("input", weigh);
   pastedKind.addEventListener("change", weigh);
-  form.elements.kind.addEventListener("change", weigh);
+  form.elements.kind.addEventListener("change", () => { isKindChosen = true; weigh(); });
   $("#drop-file").addEventListener("click", () => { input.value = ""; take(); pasted.focus(); });
   $("#drop-pasted").addEventListener("click", () => { pasted.value = ""; $("#paste").open = false; weigh(); input.focus(); });
   weigh(); // a browser that comes back brings the form's contents along
@@ -173,10 +175,22 @@ function start() {
     form.elements.encoding.value = seen.encoding;
   }
 
+  // Long numbers and UUIDs are everybody's ids: their shape alone says little about what they are.
+  const COMMON_SHAPES = new Set(["xandr_id", "uuid"]);
+  const ANY_SHAPE = ["custom_id", "user_account_id", "user_agent_id", "provider_id"];
+
+  // What a column without a known name most likely holds; of several readings the one that most destinations take.
+  function guessed(shape) {
+    const destinations = fed[form.elements.segment.value] ?? [];
+    const takers = (kind) => destinations.filter((one) => one.takes.includes(kind)).length;
+    if (!shape || !COMMON_SHAPES.has(shape) || 2 * takers(shape) > destinations.length) return shape ?? onlyKind() ?? "";
+    return ANY_SHAPE.reduce((best, kind) => (takers(kind) > takers(best) ? kind : best), shape);
+  }
+
   function choose(column) {
     chosen = column;
     form.elements.column.value = seen.columns.length > 1 ? column.index + 1 : "";
-    form.elements.kind.value = column.kind ? "" : column.shape ?? onlyKind() ?? "";
+    form.elements.kind.value = column.kind ? "" : guessed(column.shape);
   }
 
   // A segment that is fed with one kind alone leaves no choice.
@@ -228,7 +242,7 @@ function start() {
     Object.assign(select, { id: "preview-kind", name: "" });
     select.options[0].textContent = "Choose the identifier kind";
     select.value = form.elements.kind.value;
-    select.addEventListener("change", () => { form.elements.kind.value = select.value; $(".preview-head strong").replaceWith($("strong", summary())); weigh(); });
+    select.addEventListener("change", () => { form.elements.kind.value = select.value; isKindChosen = true; $(".preview-head strong").replaceWith($("strong", summary())); weigh(); });
     inner.append(element("label", { className: "form-label", htmlFor: "preview-kind", textContent: "Identifier kind" }), select);
     box.append(inner);
     return box;
@@ -244,7 +258,7 @@ function start() {
       if (seen.columns.length > 1) {
         const pick = element("button", { type: "button", className: "btn btn-sm", textContent: words });
         pick.setAttribute("aria-pressed", String(column === chosen));
-        pick.addEventListener("click", () => { choose(column); show(); weigh(); $(`#preview th:nth-child(${column.index + 1}) button`).focus(); });
+        pick.addEventListener("click", () => { isKindChosen = false; choose(column); show(); weigh(); $(`#preview th:nth-child(${column.index + 1}) button`).focus(); });
         cell.append(pick);
       } else cell.textContent = words;
       head.append(cell);

@@ -247,6 +247,46 @@ def test_what_is_no_list_cannot_be_sent_until_another_file_is_chosen(
     expect(page.locator("#send")).to_be_enabled()
 
 
+@pytest.mark.parametrize(
+    ("vendors", "guess"),
+    [
+        ([("synerise", "custom_id"), ("mediarithmics", "email_sha256")], "provider_id"),
+        ([], "provider_id"),
+        (None, "uuid"),
+    ],
+)
+def test_a_shape_that_may_be_anybodys_is_read_as_most_destinations_take_it(
+    page: Page, world: Any, make_file: Any, vendors: Any, guess: str
+) -> None:
+    if vendors is None:
+        world["segment"].destinations.update(identifier="uuid")
+    for vendor, kind in vendors or []:
+        make_destination(world["segment"], vendor, kind)
+    rows = [f"{number:08d}-2222-4333-8444-555566667777\n" for number in range(5)]
+    choose(page, world, make_file("".join(rows)))
+    expect(page.locator("#preview-kind")).to_have_value(guess)
+
+
+def test_long_numbers_are_not_taken_for_one_vendors_ids(page: Page, world: Any, make_file: Any) -> None:
+    make_destination(world["segment"], "synerise", "custom_id")
+    choose(page, world, make_file("".join(f"{4_400_000_000_000_000_000 + number}\n" for number in range(9))))
+    expect(page.locator("#preview-kind")).to_have_value("provider_id")
+    expect(page.locator("#fit")).to_be_hidden()
+
+
+def test_a_segment_that_is_chosen_after_the_file_is_heeded_and_a_chosen_kind_stays(
+    page: Page, world: Any, make_file: Any
+) -> None:
+    page.goto("/uploads/new")
+    page.set_input_files("[name=file]", make_file("".join(f"{4_400_000_000_000_000_000 + n}\n" for n in range(9))))
+    expect(page.locator("#preview-kind")).to_have_value("xandr_id")
+    page.select_option("[name=segment]", str(world["segment"].pk))
+    expect(page.locator("#preview-kind")).to_have_value("provider_id")
+    page.select_option("#preview-kind", "custom_id")
+    page.select_option("[name=segment]", "")
+    expect(page.locator("#preview-kind")).to_have_value("custom_id")
+
+
 DROP = """(names) => {
   const carrier = new DataTransfer();
   for (const name of names) carrier.items.add(new File(["provider_id\\na1\\n"], name));

@@ -77,9 +77,19 @@ class Preview:
         return any(cell.asks_again for cell in self.cells)
 
     @property
+    def takers(self) -> int:
+        """How many destinations can be fed."""
+        return sum(not cell.blocker for cell in self.cells)
+
+    @property
     def can_go(self) -> bool:
         """Whether at least one destination can be fed."""
-        return any(not cell.blocker for cell in self.cells)
+        return self.takers > 0
+
+    @property
+    def is_partly_blocked(self) -> bool:
+        """Whether it can go to some destinations and not to others."""
+        return 0 < self.takers < len(self.cells)
 
     @property
     def changes_nothing(self) -> bool:

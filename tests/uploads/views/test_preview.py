@@ -169,6 +169,25 @@ def test_a_file_of_which_nobody_fits_cannot_go_there(logged_in: Any, manager: An
     assert "Already so" not in checks
 
 
+def test_an_upload_that_can_go_to_some_destinations_alone_says_to_how_many(
+    logged_in: Any, manager: Any, company: Any
+) -> None:
+    segment = make_segment(company)
+    make_destination(segment)
+    make_destination(segment, "synerise", "custom_id")
+    blocked = make_destination(segment, "mediarithmics", "email_sha256")
+    client = logged_in(manager)
+    upload = ready(client, segment)
+    page = client.get(f"/uploads/{upload.pk}").content.decode()
+    assert "It can go to 2 of 3 destinations" in page
+    assert "Go to 2 of 3<" in page
+    assert "let it go" not in page
+    segment.destinations.exclude(pk=blocked.pk).delete()
+    page = client.get(f"/uploads/{upload.pk}").content.decode()
+    assert "no destination can take it" in page
+    assert "let it go" not in page
+
+
 @pytest.mark.parametrize("kind", ["email", "provider_id"])
 def test_no_advice_leads_to_what_cannot_be_done(logged_in: Any, manager: Any, company: Any, kind: str) -> None:
     segment = make_segment(company)
