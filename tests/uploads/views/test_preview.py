@@ -139,7 +139,11 @@ def test_old_figures_are_counted_again_before_anything_goes(logged_in: Any, mana
     destination = segment.destinations.get()
     Snapshot.objects.filter(destination=destination).delete()
     Snapshot.objects.create(destination=destination, file="newer", members=5)
-    assert "These figures are old" in client.get(f"/uploads/{upload.pk}").content.decode()
+    page = client.get(f"/uploads/{upload.pk}").content.decode()
+    table = page.index('class="table preflight is-old"')
+    assert page.index("These figures are old") < page.index("Compare again") < table
+    assert page.count("Compare again") == 1
+    assert "let it go" not in page
     client.post(f"/uploads/{upload.pk}/go")
     upload.refresh_from_db()
     assert upload.status == "inspecting"
