@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .connectors.base import Capabilities, Connector
-from .connectors.identifiers import KINDS
+from .connectors.identifiers import labels_of
 from .connectors.registry import VENDORS, connector_class
 
 
@@ -48,7 +48,7 @@ def _of_others(connector: type[Connector]) -> Iterator[Ability]:
 
 def _of_members(connector: type[Connector]) -> Iterator[Ability]:
     can = connector.capabilities
-    kinds = ", ".join(KINDS[kind].label for kind in connector.identifier_rules)
+    kinds = labels_of(connector.identifier_rules)
     yield Ability(True, "Replace, add and remove", f"Members are named by one of: {kinds}.")
     yield _publish(can)
     yield _lifetime(can)
@@ -100,9 +100,11 @@ def _stopping(can: Capabilities) -> Ability:
 
 
 def _removal(can: Capabilities) -> Ability:
-    choices = [choice.label for choice in can.releases]
+    # Quoted: by themselves they read as orders, and they hold commas and semicolons.
+    choices = [f"“{choice.label}”" for choice in can.releases]
     if len(choices) > 1:
-        return Ability(True, "Tidy up on removal", f"{'. '.join(choices)}.")
+        text = f"Who removes a destination chooses one of: {', '.join(choices[:-1])} or {choices[-1]}."
+        return Ability(True, "Tidy up on removal", text)
     return Ability(False, "Tidy up on removal", "A segment stays at the vendor when its destination is removed.")
 
 

@@ -42,7 +42,7 @@ function start() {
     const line = $("#fed-with");
     if (!destinations) line.textContent = "";
     else if (!destinations.length) line.textContent = "This segment has no destination yet. Add a vendor account to it first.";
-    else line.textContent = `Fed with ${destinations.map((one) => `${one.label} (${one.name})`).join(", ")}.`;
+    else line.textContent = `Fed with ${destinations.map((one) => `${one.label} (${one.name})`).join("; ")}.`;
   }
 
   // ---- what was pasted --------------------------------------------------------------------------------------------

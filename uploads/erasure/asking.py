@@ -7,7 +7,7 @@ from typing import Any
 
 from audsync_web.vendors.asking import rejection_shown
 from audsync_web.vendors.connectors.errors import ConnectorError
-from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.identifiers import labels_of
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from audsync_web.vendors.runtime import connector_for
 from uploads.models import StepWhat
@@ -74,7 +74,7 @@ def _not_asked(connector: Any, person: Person) -> str:
     if not untold:
         return ""
     many = len(untold) > MOST_KINDS_TOLD
-    labels = "the other kinds that it fits" if many else ", ".join(KINDS[kind].label for kind in untold)
+    labels = "the other kinds that it fits" if many else labels_of(untold)
     return (
         f"Not asked for {labels}: the account has no name for {'them' if many else 'it'}. Exchange knows identifiers "
         "only by the names that they were registered under. Set it on the account, or search again with the name."

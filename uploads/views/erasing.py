@@ -18,7 +18,7 @@ from audsync_web.exports import csv_response
 from audsync_web.http import PageRequest, go_to, is_fragment
 from audsync_web.jobs.leases import workers_alive
 from audsync_web.people.access import get_visible_or_404, page
-from audsync_web.vendors.connectors.identifiers import KINDS
+from audsync_web.vendors.connectors.identifiers import KINDS, labels_of
 from uploads.erasure.job import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.erasure.receipts import erasure_shape, steps_of, vendor_jobs
 from uploads.erasure.searching import search_begin
@@ -65,7 +65,7 @@ def _erasures(request: PageRequest) -> dict[str, Any]:
 
 
 def _kinds(keys: list[str]) -> str:
-    return ", ".join(KINDS[key].label for key in keys if key in KINDS)
+    return labels_of(keys)
 
 
 def _kinds_searched(search: PersonSearch) -> str:

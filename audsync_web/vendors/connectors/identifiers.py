@@ -7,6 +7,7 @@ over blocks of millions of values as well as over one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,6 +115,11 @@ KINDS: dict[str, IdentifierKind] = {
 Conversion = Literal["as_is", "sha256", "md5"]
 
 _HASHES: dict[tuple[str, str], Conversion] = {("email", "email_sha256"): "sha256", ("email", "email_md5"): "md5"}
+
+
+def labels_of(kinds: Iterable[str]) -> str:
+    """Some kinds for people, in one line. Labels hold commas, so that a comma would not part them."""
+    return "; ".join(KINDS[kind].label for kind in kinds if kind in KINDS)
 
 
 def kind_of_header(text: str) -> str | None:
