@@ -185,7 +185,7 @@ def account_change(
     """Rename, rotate credentials or change settings. What is None or left out stays as it is.
 
     New credentials, address or settings are proved by a live call before they are saved; then the account works again
-    and its waiting jobs go on by themselves.
+    and its waiting jobs go on by themselves. One that a person paused stays paused until it is resumed.
     """
     actor.require_manager()
     checked = account_values(
@@ -202,6 +202,7 @@ def account_change(
     account.name = account.name if name is None else name.strip()
     _clean(account)
     with transaction.atomic():
+        _keep_resting(account)
         account.save()
         if changed:
             audit.record(actor, "vendor_account.change", account, changed=sorted(changed))
@@ -233,7 +234,10 @@ def _changed_names(account: VendorAccount, checked: CheckedAccount, name: str | 
 
 
 def account_check(*, actor: Actor, account: VendorAccount) -> VendorAccount:
-    """Check the account now, at a person's wish. The account's own state tells the outcome; nothing is raised."""
+    """Check the account now, at a person's wish. The account's own state tells the outcome; nothing is raised.
+
+    What was found is kept and shown, and a paused account stays paused: only `account_resume` lets its jobs go on.
+    """
     _check_and_store(account)
     audit.record(actor, "vendor_account.check", account, status=account.status)
     return account
@@ -252,7 +256,20 @@ def _look_whether_it_works(account: VendorAccount) -> None:
 
 def _check_and_store(account: VendorAccount) -> None:
     _look_whether_it_works(account)
-    account.save(update_fields=[*CHECK_FIELDS])
+    with transaction.atomic():
+        _keep_resting(account)
+        account.save(update_fields=[*CHECK_FIELDS])
+
+
+def _keep_resting(account: VendorAccount) -> None:
+    """Before a check's outcome is stored, in its transaction: no check wakes what a person has put to rest.
+
+    The row decides and not what is in memory: somebody may have paused the account while the vendor was asked.
+    """
+    rows = VendorAccount.objects.select_for_update().filter(pk=account.pk, status__in=RESTING)
+    stored = rows.values_list("status", flat=True).first()
+    if stored is not None:
+        account.status, account.next_action_at = stored, None
 
 
 def _require_rights(account: VendorAccount, found: AccountCheck) -> None:
@@ -382,11 +399,9 @@ def account_advance(lease: Lease) -> None:
         lease.update(next_action_at=None)
         return
     _look_whether_it_works(account)
-    fields = {name: getattr(account, name) for name in CHECK_FIELDS}
-    if VendorAccount.objects.filter(pk=account.pk, status__in=RESTING).exists():
-        # Somebody paused it while the vendor was asked.
-        fields = {name: value for name, value in fields.items() if name not in {"status", "next_action_at"}}
-    lease.update(**fields)
+    with transaction.atomic():
+        _keep_resting(account)
+        lease.update(**{name: getattr(account, name) for name in CHECK_FIELDS})
 
 
 def account_crashed(lease: Lease, reference: str) -> None:

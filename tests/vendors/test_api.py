@@ -53,6 +53,15 @@ def test_the_check_tells_whether_the_credentials_work(api: Client, account: Vend
     assert bad.json()["error"]
 
 
+def test_a_check_does_not_resume_what_somebody_paused(api: Client, account: VendorAccount) -> None:
+    VendorAccount.objects.update(status=AccountStatus.PAUSED, next_action_at=None, checked_at=None)
+    answer = api.post(f"{BASE}/vendor-accounts/{account.pk}/check")
+    assert (answer.status_code, answer.json()["status"], answer.json()["error"]) == (200, "paused", None)
+    assert answer.json()["checkedAt"]
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (AccountStatus.PAUSED, None)
+
+
 def test_marketers_do_not_check(marketer_api: Client, account: VendorAccount) -> None:
     assert marketer_api.post(f"{BASE}/vendor-accounts/{account.pk}/check").status_code == 403
 

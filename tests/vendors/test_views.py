@@ -14,7 +14,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.registry import VENDORS, connector_class
 from audsync_web.vendors.forms import key_of
 from audsync_web.vendors.models import AccountStatus, VendorAccount
-from audsync_web.vendors.services import account_change
+from audsync_web.vendors.services import account_change, account_check
 from segments.services import DestinationWish, segment_create
 from tests.conftest import LoggedIn
 from tests.sandbox_accounts import connect
@@ -295,6 +295,51 @@ def test_a_paused_account_says_so_and_is_resumed_after_a_check(
     client.post(url_of(account, "resume"))
     account.refresh_from_db()
     assert (account.status, account.checked_at is not None) == (AccountStatus.OK, True)
+
+
+def test_a_paused_account_stays_paused_whatever_a_check_finds_and_the_page_shows_both(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    client = logged_in(manager)
+    client.post(url_of(account, "pause"))
+    shown = client.post(url_of(account, "check"), headers=HTMX).content.decode()
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (AccountStatus.PAUSED, None)
+    assert account.check_text
+    assert account.check_text in shown
+    assert "Paused by a person" in shown
+    VendorAccount.objects.update(credentials={"email": "x@y.example", "password": "wrong"})
+    shown = client.post(url_of(account, "check"), headers=HTMX).content.decode()
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (AccountStatus.PAUSED, None)
+    assert account.error_text
+    assert account.error_text in shown
+    assert "Resume" in client.get(url_of(account)).content.decode()
+
+
+def test_a_paused_account_stays_paused_when_its_settings_change(
+    account: VendorAccount, logged_in: LoggedIn, manager: User
+) -> None:
+    client = logged_in(manager)
+    client.post(url_of(account, "pause"))
+    assert "It stays paused when this is saved" in client.get(url_of(account, "change")).content.decode()
+    answer = client.post(url_of(account, "change"), stored_form(account, settings_requestsPerSecond="7"))
+    assert answer.status_code == 302
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (AccountStatus.PAUSED, None)
+    assert account.settings["requestsPerSecond"] == 7
+
+
+@pytest.mark.parametrize("rest", [AccountStatus.PAUSED, AccountStatus.DISCONNECTED])
+def test_what_is_put_to_rest_while_the_vendor_is_asked_stays_at_rest(
+    account: VendorAccount, actor: Actor, rest: AccountStatus
+) -> None:
+    asked = VendorAccount.objects.get(pk=account.pk)
+    VendorAccount.objects.update(status=rest, next_action_at=None)
+    account_check(actor=actor, account=asked)
+    account.refresh_from_db()
+    assert (account.status, account.next_action_at) == (rest, None)
+    assert account.checked_at is not None
 
 
 def test_an_unused_account_is_disconnected_and_its_credentials_are_gone(
