@@ -21,13 +21,15 @@ M = TypeVar("M", bound=models.Model)
 View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
 AnyView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 Needs = Literal["member", "manager", "admin"]
+# In the head of a poll's 403: nobody is logged in. Without it a role is refused. static/js/app.js reads it.
+LOGGED_OUT = "X-AudSync-Logged-Out"
 
 
 def page(*methods: str, needs: Needs = "member", poll: bool = False) -> Callable[[View[P]], AnyView[P]]:
     """Open a view to people who stand in a company, by these methods (GET when none is named; HEAD comes with GET).
 
-    Anonymous: the login page (htmx is told to go there; a `poll` gets 403, so that it ends without a login form in a
-    fragment). In no company: a page that says so. A role that `needs` more: `NotAllowed`, 403.
+    Anonymous: the login page (htmx is told to go there; a `poll` gets 403 that says so in its head, so that the page
+    can tell it where it stands). In no company: a page that says so. A role that `needs` more: `NotAllowed`, 403.
     """
     allowed = {method.upper() for method in methods} or {"GET"}
     if "GET" in allowed:
@@ -65,7 +67,7 @@ def _refusal(request: HttpRequest, poll: bool) -> HttpResponseBase | None:
 def login_wanted(request: HttpRequest, *, poll: bool = False) -> HttpResponseBase:
     """The answer to somebody who is not logged in."""
     if poll:
-        return HttpResponse("You are logged out.", status=403, content_type="text/plain")
+        return HttpResponse("You are logged out.", status=403, content_type="text/plain", headers={LOGGED_OUT: "1"})
     htmx = getattr(request, "htmx", None)
     if htmx:
         back = htmx.current_url_abs_path or "/"

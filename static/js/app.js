@@ -260,16 +260,36 @@
     asleep.clear();
   });
 
-  // Logged out in another tab or by time: the whole page goes to the login, never a login form inside a fragment.
+  // Logged out in another tab or by time: the whole page goes to the login, never a login form inside a fragment. Where
+  // a part only asked again by itself, the page stays, says so, and asks no more.
+  let ended = false;
+
   function loggedOut(xhr) {
     const login = meta("login-url");
     if (!login) return false;
+    const back = `${login}?next=${encodeURIComponent(location.pathname + location.search)}`;
+    if (xhr.getResponseHeader("X-AudSync-Logged-Out")) {
+      sayLoggedOut(back);
+      return true;
+    }
     const landed = xhr.responseURL ? new URL(xhr.responseURL, location.href).pathname : "";
     if (xhr.status !== 401 && landed !== new URL(login, location.href).pathname) return false;
-    const back = encodeURIComponent(location.pathname + location.search);
-    location.assign(`${login}?next=${back}`);
+    location.assign(back);
     return true;
   }
+
+  function sayLoggedOut(back) {
+    const bar = $("#logged-out");
+    if (ended || !bar) return;
+    ended = true;
+    $("a", bar).href = back;
+    bar.hidden = false;
+    connection(false);
+  }
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (ended && polls(event.detail.elt)) event.preventDefault();
+  });
+
   // An error in the server's words. A part of the page that was to be filled shows it in its place; else it is a toast.
   const fills = (element) => /^(load|revealed)\b/.test(element.getAttribute?.("hx-trigger") ?? "");
   function told(xhr) {

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people.models import Role
 from audsync_web.vendors.models import AccountStatus, VendorAccount
-from tests.factories import make_company, make_person
+from tests.factories import PASSWORD, make_company, make_person
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.models import PullStatus, SourcePull, Upload, UploadStatus
 
@@ -177,3 +177,32 @@ def test_whoever_asks_for_a_check_hears_how_it_stands_though_nothing_has_changed
         check.press("Enter")
         expect(announcer).not_to_be_empty()
         expect(check).to_be_enabled()
+
+
+@pytest.mark.parametrize("place", ["board", "overview"])
+def test_a_live_page_says_when_the_session_has_ended_asks_no_more_and_leads_back(
+    page: Page, pull: SourcePull, place: str
+) -> None:
+    upload = make_upload(pull.segment, UploadStatus.DELIVERING)
+    make_delivery(upload, pull.segment.destinations.get(), "sending")
+    path, part = (f"/uploads/{upload.pk}", "#board") if place == "board" else ("/", "#live")
+    page.goto(path)
+    asked_again(page, part)
+    said = page.get_by_role("alert")
+    expect(said).to_have_count(0)
+    page.context.clear_cookies()
+    expect(said).to_contain_text("You are logged out.")
+    assert page.url.endswith(path)
+
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6_000)  # longer than any part of a page waits before it asks again
+    assert asked == []
+
+    said.get_by_role("link", name="Log in").click()
+    page.fill("[name=username]", "mo@northwind.example")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"**{path}")
+    asked_again(page, part)
+    expect(said).to_have_count(0)

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 
 from audsync_web.jobs.models import WorkerHeartbeat
 from audsync_web.people import services
-from audsync_web.people.access import get_visible_or_404, page
+from audsync_web.people.access import LOGGED_OUT, get_visible_or_404, page
 from audsync_web.people.models import Company, Membership, Role, User
 from audsync_web.vendors.models import VendorAccount
 from tests.conftest import LoggedIn
@@ -68,6 +68,7 @@ def test_a_poll_of_somebody_logged_out_ends_with_403_and_no_login_form(rf: Reque
     view = page(poll=True)(lambda request: HttpResponse("live"))
     answer: Any = view(request)
     assert (answer.status_code, answer.content) == (403, b"You are logged out.")
+    assert LOGGED_OUT in answer.headers
 
 
 @pytest.mark.parametrize("pk", ["x", 10**30, 0, -1])
