@@ -18,14 +18,20 @@
   const TONES = ["success", "info", "warning", "error"];
   const STAY = 7000;
 
-  function toast(message, tone = "info") {
+  // `leads`, a link such as {label: "Log in", href: "/login"}, opens a tab of its own: what is on the page stays.
+  function toast(message, tone = "info", leads = null) {
     const shape = $(`#toast-${TONES.includes(tone) ? tone : "info"}`);
     const box = $("#toasts");
-    if (!shape || !box || !message) return;
+    if (!shape || !box || !message) return null;
     const note = shape.content.firstElementChild.cloneNode(true);
     $(".toast-text", note).textContent = message;
+    if (leads) {
+      const link = Object.assign(document.createElement("a"), { href: leads.href, target: "_blank", rel: "noopener", textContent: leads.label });
+      $(".toast-text", note).append(" ", link);
+    }
     box.append(note);
     age(note);
+    return note;
   }
 
   // A warning or an error stays until it is dismissed; the others go, but never while somebody reads them.

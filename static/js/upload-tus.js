@@ -43,9 +43,10 @@ export const begun = {
 };
 
 export class Refused extends Error {}
+export class LoggedOut extends Refused {}
 
 export class TusUpload {
-  // `told` has progress(sent, total), state(word, text), done(uploadId): words are sending, waiting, paused, refused.
+  // `told` has progress(sent, total), state(word, text), done(uploadId): words are sending, waiting, paused, refused, logged out.
   constructor(file, { endpoint, metadata, told }) {
     Object.assign(this, { file, endpoint, metadata, told });
     this.key = begun.key(endpoint, file, metadata);
@@ -67,7 +68,7 @@ export class TusUpload {
         await this.step();
       } catch (error) {
         if (this.ended || this.paused) continue;
-        if (error instanceof Refused) { this.ended = true; this.told.state("refused", error.message); return; }
+        if (error instanceof Refused) { this.ended = true; this.told.state(error instanceof LoggedOut ? "logged out" : "refused", error.message); return; }
         await this.afterLoss();
       }
     }
@@ -167,9 +168,10 @@ export class TusUpload {
   fault(answer) {
     if (answer.status >= 500 && answer.status !== 507) return new Error(`${answer.status}`);
     if ([408, 429].includes(answer.status)) return new Error(`${answer.status}`);
+    // What the API says of it is meant for programs, which log in by a call.
+    if (answer.status === 401) return new LoggedOut("You are logged out. Log in and your choices are still here.");
     let text = "";
     try { text = JSON.parse(answer.responseText).error; } catch { /* no words from the server */ }
-    if ([401, 403].includes(answer.status) && !text) text = "You are logged out. Log in again, then choose the same file: it goes on where it stopped.";
     return new Refused(text || `The server refused the file (${answer.status}).`);
   }
 

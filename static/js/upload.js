@@ -1,7 +1,7 @@
 // The upload page: the first rows at once, the questions that they leave open, and the resumable transfer.
 // Without this file the form sends the file as it is, and the server asks the same questions.
 import { kindNamed, look } from "./upload-sniff.js";
-import { TusUpload, begun } from "./upload-tus.js";
+import { TusUpload, begun, meta } from "./upload-tus.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const form = $("#upload-form");
@@ -304,8 +304,32 @@ function start() {
     if (!form.elements.segment.value) return fault(form.elements.segment, "Choose a segment first.");
     if (seen?.fatal) return fault(input, seen.problem);
     if (chosen && !chosen.kind && !form.elements.kind.value) return fault($("#preview-kind"), "Say what kind of identifiers these are.");
-    send(file);
+    begin(file);
   });
+
+  // Whoever logged in meanwhile has another token against forged requests than this page was made with.
+  let loggedOut = null;
+
+  async function begin(file) {
+    if (loggedOut) {
+      loggedOut.remove();
+      await renewTokens();
+      loggedOut = null;
+    }
+    send(file);
+  }
+
+  async function renewTokens() {
+    try {
+      const fresh = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+      const token = fresh.querySelector("meta[name=csrf-token]")?.content;
+      if (!token) return; // still logged out: sending says so once more
+      document.querySelector("meta[name=csrf-token]").content = token;
+      document.querySelectorAll("input[name=csrfmiddlewaretoken]").forEach((field) => { field.value = token; });
+    } catch {
+      // no connection: sending waits for it, and says so
+    }
+  }
 
   function metadata(file) {
     const values = form.elements;
@@ -340,7 +364,7 @@ function start() {
       state: (word, text) => {
         if (word !== "sending") meter.rest();
         if (state.textContent !== text) state.textContent = text;
-        if (word === "refused") { removeEventListener("beforeunload", leave); back(text); }
+        if (["refused", "logged out"].includes(word)) { removeEventListener("beforeunload", leave); back(text, word === "logged out"); }
       },
       done: (id) => {
         removeEventListener("beforeunload", leave);
@@ -363,11 +387,13 @@ function start() {
     pause.focus();
   }
 
-  function back(text) {
+  function back(text, toLogin = false) {
     $("#upload-steps").hidden = false;
     $("#transfer").hidden = true;
     showUnfinished();
-    if (text) window.audsync?.toast(text, "error");
+    const leads = toLogin ? { label: "Log in (opens a new tab)", href: meta("login-url") } : null;
+    const note = text ? window.audsync?.toast(text, "error", leads) : null;
+    if (toLogin) loggedOut = note;
     $("#send").focus();
   }
 

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from audsync_web.people.models import Role
-from tests.factories import make_company, make_person
+from tests.factories import PASSWORD, make_company, make_person
 from tests.jobs_helper import run_until_quiet
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.models import Upload
@@ -156,6 +156,31 @@ def test_a_refusal_of_the_server_is_shown_and_the_form_is_there_again(page: Page
     page.click("#send")
     expect(page.locator("#toasts")).to_contain_text("archived")
     expect(page.locator("#send")).to_be_visible()
+
+
+def test_a_session_that_has_ended_costs_nothing_that_was_chosen(page: Page, world: Any, make_file: Any) -> None:
+    choose(page, world, make_file("provider_id\na1\na2\n"))
+    page.get_by_label("Add", exact=False).first.check()
+    page.context.clear_cookies()
+    page.click("#send")
+    told = page.locator("#toasts")
+    expect(told).to_contain_text("You are logged out. Log in and your choices are still here.")
+    expect(told).not_to_contain_text("token")
+    expect(page.locator("#preview td").first).to_have_text("a1")
+
+    with page.expect_popup() as opened:
+        told.get_by_role("link", name="Log in").click()
+    other = opened.value
+    other.fill("[name=username]", "mo@northwind.example")
+    other.fill("[name=password]", PASSWORD)
+    other.click("button[type=submit]")
+    other.wait_for_url("**/")
+    other.close()
+
+    page.click("#send")
+    page.wait_for_url(BOARD)
+    upload = Upload.objects.get()
+    assert (upload.file_name, upload.mode) == ("lapsed.csv", "add")
 
 
 def test_the_form_works_without_scripts(browser: Browser, live_server: Any, world: Any, make_file: Any) -> None:
