@@ -21,6 +21,9 @@ from . import services, tokens
 from .access import get_visible_or_404, page
 from .forms import CompanyForm, InviteForm, KeyForm, NameForm, PasswordForm, RoleForm, add_errors
 from .models import ApiToken, Invitation, Membership, Role
+from .once import keep_once, take_once
+
+NEW_KEY = "key"
 
 
 def done(request: PageRequest, route: str, text: str) -> HttpResponseBase:
@@ -197,9 +200,10 @@ def _keys_context(request: PageRequest, **more: Any) -> dict[str, Any]:
 
 @page("GET", "POST")
 def keys(request: PageRequest) -> HttpResponseBase:
-    """API keys. POST makes one, whose secret is shown on that answer and never again."""
+    """API keys. POST makes one, whose secret is shown on the page it leads to and never again."""
     if request.method != "POST":
-        return render(request, "people/keys.html", _keys_context(request))
+        shown = _new_key(request) if request.method == "GET" else {}  # HEAD shows nobody anything
+        return render(request, "people/keys.html", _keys_context(request, **shown))
     form = KeyForm(request.POST)
     if form.is_valid():
         try:
@@ -207,8 +211,17 @@ def keys(request: PageRequest) -> HttpResponseBase:
         except ValidationError as error:
             add_errors(form, error)
         else:
-            return render(request, "people/keys.html", _keys_context(request, made=token, secret=secret))
+            # By a redirect: whoever loads the page with the secret again must not make a second key.
+            keep_once(request, NEW_KEY, {"pk": token.pk, "secret": secret})
+            return redirect("keys")
     return render(request, "people/keys.html", _keys_context(request, key_form=form), status=422)
+
+
+def _new_key(request: PageRequest) -> dict[str, Any]:
+    """The key that was just made, and its secret; nothing when it has ended meanwhile or is of another company."""
+    kept = take_once(request, NEW_KEY)
+    made = _visible_keys(request).filter(pk=kept["pk"]).first() if kept else None
+    return {} if made is None else {"made": made, "secret": kept["secret"]}
 
 
 @page("POST")

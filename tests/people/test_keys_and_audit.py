@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
@@ -15,13 +16,13 @@ from audsync_web.people import audit, services
 from audsync_web.people.models import ApiToken, AuditEntry, Company, Role, User, secret_hash
 from audsync_web.people.tokens import key_create
 from tests.conftest import LoggedIn
-from tests.factories import PASSWORD, make_actor, make_vendor_account
+from tests.factories import PASSWORD, make_actor, make_membership, make_vendor_account
 
 
 def make_key(client: Client, name: str = "nightly export", **more: str) -> str:
     answer = client.post("/keys", {"name": name, **more})
-    assert answer.status_code == 200
-    return str(answer.context["secret"])
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/keys")
+    return str(client.get("/keys").context["secret"])
 
 
 def test_a_key_is_shown_once_and_stored_as_a_hash(logged_in: LoggedIn, marketer: User) -> None:
@@ -31,6 +32,46 @@ def test_a_key_is_shown_once_and_stored_as_a_hash(logged_in: LoggedIn, marketer:
     assert token.hash == secret_hash(secret)
     assert token.expires_at is not None
     assert secret not in client.get("/keys").content.decode()
+
+
+def test_loading_the_page_of_a_new_key_again_makes_no_second_one(logged_in: LoggedIn, marketer: User) -> None:
+    client = logged_in(marketer)
+    shown = client.post("/keys", {"name": "nightly"}, follow=True)
+    assert shown.redirect_chain == [("/keys", 302)]
+    secret = shown.context["secret"]
+    assert secret in shown.content.decode()
+    for _ in range(2):
+        again = client.get("/keys")
+        assert (again.status_code, secret in again.content.decode()) == (200, False)
+    assert ApiToken.objects.get().hash == secret_hash(secret)
+
+
+def test_the_secret_of_a_new_key_lies_nowhere_openly_and_is_gone_once_shown(
+    logged_in: LoggedIn, marketer: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    client = logged_in(marketer)
+    client.post("/keys", {"name": "nightly"})
+    client.head("/keys")  # shows nothing, and so takes nothing
+    waiting = Session.objects.get().get_decoded()
+    secret = client.get("/keys").context["secret"]
+    assert "once:key" in waiting
+    assert secret not in str(waiting)
+    assert not [name for name in Session.objects.get().get_decoded() if name.startswith("once:")]
+    assert secret not in caplog.text
+
+
+def test_a_new_key_is_not_shown_in_another_company_or_after_it_has_ended(
+    logged_in: LoggedIn, marketer: User, other_company: Company
+) -> None:
+    make_membership(marketer, other_company)
+    client = logged_in(marketer)
+    client.post("/keys", {"name": "nightly"})
+    client.post("/company/switch", {"company": other_company.slug})
+    assert "secret" not in client.get("/keys").context
+    client.post("/keys", {"name": "nightly"})
+    ApiToken.objects.all().delete()
+    assert "secret" not in client.get("/keys").context
 
 
 def test_a_key_without_a_name_is_refused(logged_in: LoggedIn, marketer: User) -> None:
