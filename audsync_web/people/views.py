@@ -24,6 +24,7 @@ from .models import ApiToken, Invitation, Membership, Role
 from .once import keep_once, take_once
 
 NEW_KEY = "key"
+NEW_INVITATION = "invitation"
 
 
 def done(request: PageRequest, route: str, text: str) -> HttpResponseBase:
@@ -129,13 +130,23 @@ def _open_invitations(request: PageRequest) -> QuerySet[Invitation]:
 
 @page(needs="admin")
 def people(request: PageRequest) -> HttpResponseBase:
-    """Everybody in the company with their roles, and who is invited."""
-    return render(request, "people/people.html", _people_context(request))
+    """Everybody in the company with their roles, and who is invited; the code of a new invitation once."""
+    shown = _new_invitation(request) if request.method == "GET" else {}  # HEAD shows nobody anything
+    return render(request, "people/people.html", _people_context(request, **shown))
+
+
+def _new_invitation(request: PageRequest) -> dict[str, Any]:
+    kept = take_once(request, NEW_INVITATION)
+    made = _open_invitations(request).filter(pk=kept["pk"]).first() if kept else None
+    if made is None:
+        return {}
+    join_url = request.build_absolute_uri(reverse("join"))
+    return {"invited": {"invitation": made, "code": kept["code"], "join_url": join_url}}
 
 
 @page("POST", needs="admin")
 def person_invite(request: PageRequest) -> HttpResponseBase:
-    """Invite somebody; the code is shown on this answer and never again."""
+    """Invite somebody; the code is shown on the page it leads to and never again."""
     form = InviteForm(request.POST)
     if form.is_valid():
         try:
@@ -145,8 +156,9 @@ def person_invite(request: PageRequest) -> HttpResponseBase:
         except ValidationError as error:
             add_errors(form, error)
         else:
-            shown = {"invitation": invitation, "code": code, "join_url": request.build_absolute_uri(reverse("join"))}
-            return render(request, "people/people.html", _people_context(request, invited=shown))
+            # By a redirect: to invite again would make the code useless that was passed on meanwhile.
+            keep_once(request, NEW_INVITATION, {"pk": invitation.pk, "code": code})
+            return redirect("people")
     return render(request, "people/people.html", _people_context(request, invite_form=form), status=422)
 
 

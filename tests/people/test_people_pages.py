@@ -86,8 +86,8 @@ def test_who_is_removed_loses_access_and_keys(
 
 
 def invite(client: Client, email: str, role: str = "marketer") -> str:
-    answer = client.post("/people/invite", {"email": email, "role": role})
-    assert answer.status_code == 200
+    answer = client.post("/people/invite", {"email": email, "role": role}, follow=True)
+    assert answer.redirect_chain == [("/people", 302)]
     return str(answer.context["invited"]["code"])
 
 
@@ -115,6 +115,13 @@ def test_a_code_works_once_and_not_after_seven_days(logged_in: LoggedIn, admin: 
     Invitation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert join(late)[1].status_code == 422
     assert not User.objects.filter(email="late@people.example").exists()
+
+
+def test_loading_the_page_of_an_invitation_again_leaves_its_code_good(logged_in: LoggedIn, admin: User) -> None:
+    client = logged_in(admin)
+    code = invite(client, "new@people.example")
+    assert code not in client.get("/people").content.decode()
+    assert join(code)[1].status_code == 302
 
 
 def test_a_second_invitation_replaces_the_first(logged_in: LoggedIn, admin: User) -> None:
