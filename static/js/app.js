@@ -118,11 +118,17 @@
     check();
     dialog.returnValue = "";
     dialog.onclose = () => {
-      element.focus?.();
+      focusBack(element);
       if (dialog.returnValue === "yes" && !yes.disabled) goOn();
     };
     dialog.showModal();
     (confirmType ? typed : $("[data-dialog-close]", dialog)).focus();
+  }
+
+  // The menu that the question came from has closed behind it: what opens that menu takes the focus.
+  function focusBack(element) {
+    const menu = element.closest("details[data-menu]");
+    (menu && !menu.open ? $("summary", menu) : element).focus?.();
   }
 
   function intercept(event, element, again) {

@@ -128,6 +128,19 @@ def test_a_check_gives_the_focus_back_to_its_button(page: Page, pull: SourcePull
     expect(button).to_be_focused()
 
 
+@pytest.mark.parametrize("way", ["Escape", "Keep as it is"])
+def test_a_question_that_came_from_a_menu_gives_the_focus_back_to_it(page: Page, pull: SourcePull, way: str) -> None:
+    page.goto(f"/vendor-accounts/{pull.vendor_account_id}")
+    more = page.locator("main details[data-menu] > summary")
+    more.press("Enter")
+    page.get_by_role("button", name="Pause").press("Enter")
+    keep = page.get_by_role("dialog").get_by_role("button", name="Keep as it is")
+    expect(keep).to_be_focused()
+    page.keyboard.press("Escape" if way == "Escape" else "Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(more).to_be_focused()
+
+
 def test_a_filter_says_how_much_fits(page: Page, pull: SourcePull) -> None:
     said = page.locator("#announcer")
     page.goto(f"/vendor-accounts/{pull.vendor_account_id}/segmentations")
