@@ -131,6 +131,12 @@
     (menu && !menu.open ? $("summary", menu) : element).focus?.();
   }
 
+  // data-confirm-when="role=admin": only where that is chosen.
+  function asksNow(form) {
+    const [name, value] = (form.dataset.confirmWhen ?? "").split("=");
+    return !name || form.elements[name]?.value === value;
+  }
+
   function intercept(event, element, again) {
     if (confirmed.delete(element)) return;
     event.preventDefault();
@@ -148,7 +154,7 @@
   }, true);
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.matches("[data-confirm]")) intercept(event, form, () => form.requestSubmit(event.submitter));
+    if (form.matches("[data-confirm]") && asksNow(form)) intercept(event, form, () => form.requestSubmit(event.submitter));
   }, true);
 
   // ---- clicks ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,64 @@
+"""People of a company in the browser: what gives somebody everything is asked about first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from audsync_web.people.models import Company, Membership, Role, User
+from tests.factories import make_company, make_person
+
+from .kit import log_in, nothing_fails, window
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def company(db: None) -> Company:
+    return make_company("northwind")
+
+
+@pytest.fixture
+def kim(company: Company) -> User:
+    return make_person(company, Role.MARKETER, email="kim@northwind.example", name="Kim")
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, company: Company, kim: User) -> Iterator[Page]:
+    make_person(company, Role.ADMIN, email="ada@northwind.example", name="Ada")
+    with window(browser, live_server) as opened, nothing_fails(opened):
+        log_in(opened, "ada@northwind.example")
+        yield opened
+
+
+def role_of(person: User) -> str:
+    return Membership.objects.get(user=person).role
+
+
+def test_nobody_becomes_an_admin_before_a_question_has_been_answered(page: Page, kim: User) -> None:
+    page.goto("/people")
+    row = page.get_by_role("row").filter(has_text=kim.email)
+    question, change = page.get_by_role("dialog"), row.get_by_role("button", name="Change")
+    row.get_by_label(f"Role of {kim.email}").select_option("admin")
+    change.click()
+    expect(question).to_contain_text(f"Make {kim.email} an admin?")
+    expect(question).to_contain_text("An admin may do everything in Northwind")
+    page.keyboard.press("Escape")
+    expect(change).to_be_focused()
+    assert role_of(kim) == Role.MARKETER
+    change.click()
+    question.get_by_role("button", name="Make them an admin").click()
+    expect(page.locator("#toasts")).to_contain_text("Admin")
+    assert role_of(kim) == Role.ADMIN
+
+
+def test_any_other_role_is_given_without_a_question(page: Page, kim: User) -> None:
+    page.goto("/people")
+    row = page.get_by_role("row").filter(has_text=kim.email)
+    row.get_by_label(f"Role of {kim.email}").select_option("manager")
+    row.get_by_role("button", name="Change").click()
+    expect(page.locator("#toasts")).to_contain_text("Client success manager")
+    assert role_of(kim) == Role.MANAGER
