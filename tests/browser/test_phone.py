@@ -1,4 +1,4 @@
-"""The pages on the narrowest phones: nothing is pushed out of the screen."""
+"""The pages on the narrowest phones: nothing is pushed out of the screen, and a finger hits what it means."""
 
 from __future__ import annotations
 
@@ -83,3 +83,25 @@ def test_a_long_name_of_a_company_leaves_the_way_to_ones_own_menu(page: Page, se
     expect(page.locator(".topbar summary").first).to_contain_text(segment.company.name)
     menu.tap()
     expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+
+def test_a_finger_hits_what_removes_something_and_nothing_beside_it(page: Page, segment: Segment) -> None:
+    make_person(segment.company, Role.MARKETER, email="kim@northwind.example")
+    for url, name in (("/people", "Remove"), (f"/segments/{segment.pk}", "Remove"), ("/people", "Change")):
+        page.goto(url)
+        buttons = page.locator("main .btn", has_text=name).all()
+        assert buttons, url
+        for button in buttons:
+            box = button.bounding_box()
+            assert box is not None
+            assert box["height"] >= 44
+            assert box["width"] >= 44
+
+
+def test_a_mouse_gets_the_small_buttons_of_a_list(browser: Browser, live_server: Any, segment: Segment) -> None:
+    with window(browser, live_server) as opened:
+        log_in(opened, "ada@northwind.example")
+        opened.goto("/people")
+        box = opened.get_by_role("button", name="Remove").bounding_box()
+        assert box is not None
+        assert box["height"] < 44
