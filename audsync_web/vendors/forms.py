@@ -126,10 +126,26 @@ class AccountForm(forms.Form):
             key = keys.get(name)
             self.add_error(key, line if key else f"{name} {line}")
 
+    def ask_for_secrets_again(self) -> None:
+        """Say at every secret that was typed that it is gone: a refused form never brings one back.
+
+        On a stored account an empty one would be read as the old one that is kept, and the new one be lost unseen.
+        """
+        for declared in self.connector.fields:
+            key = key_of(declared)
+            if declared.secret and self.data.get(key) and key not in self.errors:
+                label = _within_a_sentence(declared.label)
+                self.add_error(key, f"Enter the {label} again: a page never shows a secret.")
+
 
 def key_of(declared: Field) -> str:
     """A declared field's name in the form; the groups may use the same word."""
     return f"{declared.group}_{declared.name}"
+
+
+def _within_a_sentence(label: str) -> str:
+    """`Password` becomes `password`, and `API token` stays as it is."""
+    return label if label[1:2].isupper() else label[:1].lower() + label[1:]
 
 
 def form_field(declared: Field, *, stored: bool) -> forms.Field:

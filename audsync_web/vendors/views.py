@@ -55,6 +55,7 @@ def account_new(request: PageRequest) -> HttpResponseBase:
             error = refusal
         else:
             return go_to(request, _url(account), f"{account.name} is connected. {account.check_text}")
+    form.ask_for_secrets_again()
     return _connect_page(request, vendor, form, error=error, status=422)
 
 
@@ -154,6 +155,7 @@ def account_change(request: PageRequest, pk: int) -> HttpResponseBase:
             error = refusal
         else:
             return go_to(request, _url(account), f"{account.name} is saved.")
+    form.ask_for_secrets_again()
     return _change_page(request, _account(request, pk), form, error=error, status=422)
 
 
