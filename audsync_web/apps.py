@@ -17,7 +17,9 @@ class AudsyncWebConfig(AppConfig):
     def ready(self) -> None:
         # Registered by being imported; here and not in the package, for the engine is used without Celery.
         from audsync_web import celery, checks  # noqa: F401
+        from audsync_web.plain_words import use_plain_words
 
+        use_plain_words()
         connection_created.connect(compile_no_queries, dispatch_uid="audsync.compile_no_queries")
 
 
