@@ -19,7 +19,7 @@ from .forms import NewSegment, RenameForm, add_faults
 from .models import Segment
 from .renewing import left_at_vendors
 from .selectors import accounts_not_used, accounts_offered, destinations_shown, size_over_time
-from .wording import destination_card, publish_label, publish_meaning, segment_word
+from .wording import destination_card, final_warning, publish_label, publish_meaning, segment_word
 
 
 def segment_or_404(request: PageRequest, pk: int) -> Segment:
@@ -123,7 +123,7 @@ def segment_publish(request: PageRequest, pk: int) -> HttpResponseBase:
         )
     waiting = [row for row in destinations_shown(request.company, pk) if not row.is_published]
     meanings = [publish_meaning(row.vendor_account) for row in waiting if row.wanted != "released"]
-    context = {"segment": segment, "meanings": meanings, "is_final": any(m.is_final for m in meanings)}
+    context = {"segment": segment, "meanings": meanings, "final_warning": final_warning(meanings)}
     return render(request, "segments/publish.html", context)
 
 

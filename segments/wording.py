@@ -52,6 +52,15 @@ def publish_meaning(account: VendorAccount) -> PublishMeaning:
     return PublishMeaning(account, connector.publishing.text, connector.publishing.is_final)
 
 
+def final_warning(meanings: Sequence[PublishMeaning]) -> str:
+    """Where AudSync cannot undo a publish, by the names of the accounts; empty when it can everywhere."""
+    names = [meaning.account.name for meaning in meanings if meaning.is_final]
+    if not names:
+        return ""
+    where = " and ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
+    return f"AudSync cannot undo a publish at {where}. Archiving the segment here later changes nothing there."
+
+
 @dataclass(frozen=True)
 class DestinationCard:
     """One destination as the page shows it."""

@@ -15,6 +15,7 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from segments.models import Destination, DestinationStatus, Segment, SegmentStatus, Wanted
 from segments.services import DestinationWish, segment_create
+from segments.wording import final_warning, publish_meaning
 from tests.conftest import LoggedIn
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
@@ -307,6 +308,22 @@ def test_publishing_is_said_in_words_and_done_after_a_yes(segment: Segment, logg
     segment.refresh_from_db()
     assert segment.status == SegmentStatus.PUBLISHED
     assert "published already" in client.get(url_of(segment, "publish")).content.decode()
+
+
+def test_the_accounts_where_a_publish_is_final_are_named(
+    box: Sandbox, actor: Actor, logged_in: LoggedIn, manager: User
+) -> None:
+    names = ("Europe", "Nordics", "Overseas")
+    final = [connect(box, actor, "anonymised", name=name) for name in names]
+    other = connect(box, actor, "xandr", name="Seat")
+    wishes = [DestinationWish(one) for one in (*final, other)]
+    segment = segment_create(actor=actor, name="Lapsed", destinations=wishes)
+    page = logged_in(manager).get(url_of(segment, "publish")).content.decode()
+    assert "AudSync cannot undo a publish at Europe, Nordics and Overseas. Archiving" in page
+    meanings = [publish_meaning(one) for one in (*final, other)]
+    assert "a publish at Europe and Nordics." in final_warning(meanings[:2])
+    assert "a publish at Europe." in final_warning(meanings[:1])
+    assert final_warning(meanings[3:]) == ""
 
 
 def test_where_a_publish_can_be_undone_nothing_is_said_to_be_final(
