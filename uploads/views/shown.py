@@ -78,14 +78,9 @@ def happened(board: Board) -> list[dict[str, Any]]:
     for row in board.rows:
         events += _delivery_events(row.delivery)
     if upload.finished_at:
-        word = "Held until publish" if _only_staged(board) else upload.get_status_display()
+        word = "Held until publish" if board.word == DeliveryStatus.STAGED else upload.get_status_display()
         events.append(_event(word, upload.finished_at, tone=UPLOAD_TONES.get(upload.status, "mute")))
     return sorted(events, key=lambda event: event["at"])
-
-
-def _only_staged(board: Board) -> bool:
-    statuses = {row.delivery.status for row in board.rows}
-    return statuses == {DeliveryStatus.STAGED}
 
 
 def _delivery_events(delivery: Delivery) -> Iterator[dict[str, Any]]:
