@@ -370,7 +370,7 @@ def _set_status(actor: Actor, account: VendorAccount, status: AccountStatus, act
 def account_provision(*, actor: Actor, name: str, checked: CheckedAccount) -> tuple[VendorAccount, str | None]:
     """Make the account of this name what `checked` says. Returns it with `made`, `changed` or None when all was so.
 
-    No live call is made; the worker checks the account's health soon after.
+    No live call is made; the worker checks the account's health soon after. One that a person paused stays paused.
     """
     account = VendorAccount.objects.visible_to(actor.company).filter(name=name).first()
     made = account is None
@@ -382,8 +382,8 @@ def account_provision(*, actor: Actor, name: str, checked: CheckedAccount) -> tu
     if not made and not changed:
         return account, None
     _apply(account, checked)
-    account.status = AccountStatus.OK
-    account.next_action_at = timezone.now()
+    if account.status != AccountStatus.PAUSED:
+        account.status, account.next_action_at = AccountStatus.OK, timezone.now()
     _clean(account)
     account.save()
     action = "vendor_account.connect" if made else "vendor_account.change"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from audsync_web.people.models import Company, Membership, Role, User
+from audsync_web.people.models import Company, Invitation, Membership, Role, User
 from tests.factories import make_company, make_person
 
 from .kit import log_in, nothing_fails, window
@@ -62,3 +62,17 @@ def test_any_other_role_is_given_without_a_question(page: Page, kim: User) -> No
     row.get_by_role("button", name="Change").click()
     expect(page.locator("#toasts")).to_contain_text("Client success manager")
     assert role_of(kim) == Role.MANAGER
+
+
+def test_nobody_is_invited_as_an_admin_before_a_question_has_been_answered(page: Page) -> None:
+    page.goto("/people")
+    form = page.locator("form[action$='invite']")
+    form.get_by_label("E-mail").fill("new@northwind.example")
+    form.get_by_label("Role").select_option("admin")
+    form.get_by_role("button").click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Invite an admin?")
+    assert not Invitation.objects.exists()
+    question.get_by_role("button", name="Invite them as an admin").click()
+    expect(page.get_by_text("new@northwind.example").first).to_be_visible()
+    assert Invitation.objects.get().role == Role.ADMIN

@@ -134,6 +134,15 @@ def test_what_differs_is_changed_and_named(provision: Any, document: Any) -> Non
     assert Membership.objects.get(user__email="mo@northwind.example").role == Role.MARKETER
 
 
+def test_an_account_that_a_person_paused_stays_paused_with_what_differs(provision: Any, document: Any) -> None:
+    provision(document)
+    VendorAccount.objects.filter(name="Synerise").update(status="paused", next_action_at=None)
+    document["companies"][0]["vendorAccounts"][2]["credentials"]["apiKey"] = "rotated"
+    assert provision(document) == ["changed vendor account Synerise (synerise) of northwind"]
+    account = VendorAccount.objects.get(name="Synerise")
+    assert (account.status, account.next_action_at, account.credentials) == ("paused", None, {"apiKey": "rotated"})
+
+
 def test_people_and_accounts_that_the_file_does_not_name_stay(provision: Any, document: Any) -> None:
     provision(document)
     document["companies"][0] |= {"people": [], "vendorAccounts": []}
