@@ -159,20 +159,23 @@ def carry_out(*, actor: Actor, account: VendorAccount, removal: Removal, expecte
         return _ended(actor, account, removal, begun, outcome=NOTHING, changed=0, left=0)
     try:
         changed = removal.send()
-    except UnknownOutcome as lost:
-        left = _left(removal)
-        outcome = GONE if left == 0 else LOST
-        return _ended(actor, account, removal, begun, error=lost, outcome=outcome, changed=None, left=left)
     except ConnectorError as error:
-        # Whoever asks to be called later may have done it all the same; only 429 says that it was not even looked at.
-        left = _left(removal) if isinstance(error, Transient) and error.status != THROTTLED else 1
-        if not left:
-            outcome = LOST if left is None else GONE
-            return _ended(actor, account, removal, begun, error=error, outcome=outcome, changed=None, left=left)
+        if _may_be_done(error):
+            left = _left(removal)
+            if isinstance(error, UnknownOutcome) or not left:
+                outcome = GONE if left == 0 else LOST
+                return _ended(actor, account, removal, begun, error=error, outcome=outcome, changed=None, left=left)
         _ended(actor, account, removal, begun, outcome=REFUSED, reason=error.code)
         raise
     left = _left(removal)
     return _ended(actor, account, removal, begun, outcome=STILL if left else REMOVED, changed=changed, left=left)
+
+
+def _may_be_done(error: ConnectorError) -> bool:
+    """Whether the vendor may have done it all the same: the answer was lost, or an outage asked to be called later.
+    What was never sent has no status, and 429 says that nobody looked at it."""
+    asked_later = isinstance(error, Transient) and error.status not in (None, THROTTLED)
+    return isinstance(error, UnknownOutcome) or asked_later
 
 
 def _left(removal: Removal) -> int | None:

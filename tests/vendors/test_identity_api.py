@@ -13,6 +13,8 @@ from audsync_web.people.actors import Actor
 from audsync_web.people.models import AuditEntry, Company, User
 from audsync_web.sandbox import acoustic as exchange
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.connectors.acoustic import AcousticConnector
+from audsync_web.vendors.connectors.errors import NotYet
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from tests.api_world import BASE, bearer_client
 from tests.sandbox_accounts import QUICK, connect
@@ -273,6 +275,27 @@ def test_a_vendor_that_asks_for_patience_after_it_has_removed_is_not_believed(
     send(api, account, "identities/remove", {"name": "email", "value": EMAIL, "confirm": EMAIL})
     assert AuditEntry.objects.get(action="identity.remove").detail["outcome"] in {"gone", "not known"}
     assert removals(box) == 1
+
+
+def test_a_removal_that_was_never_sent_is_not_called_unknown(
+    api: Client, account: VendorAccount, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own pace, or nobody at the other end: no look is needed to know that nothing was done."""
+    looks = []
+    real = AcousticConnector.x1ids_of
+
+    def look(self: AcousticConnector, name: str, value: str) -> Any:
+        looks.append(name)
+        return real(self, name, value)
+
+    def later(self: AcousticConnector, name: str, value: str) -> int:
+        raise NotYet("Another call is under way.", retry_after=1)
+
+    monkeypatch.setattr(AcousticConnector, "x1ids_of", look)
+    monkeypatch.setattr(AcousticConnector, "remove_identity", later)
+    answer = send(api, account, "identities/remove", {"name": "email", "value": EMAIL, "confirm": EMAIL})
+    assert (answer.status_code, len(looks)) == (503, 1)
+    assert AuditEntry.objects.get(action="identity.remove").detail["outcome"] == "refused"
 
 
 def test_a_filter_that_was_changed_unseen_is_in_the_trail(api: Client, account: VendorAccount, box: Sandbox) -> None:
