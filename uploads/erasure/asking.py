@@ -68,9 +68,9 @@ def identity_names(connector: Any, person: Person) -> list[str]:
 
 def _not_asked(connector: Any, person: Person) -> str:
     """What the vendor was not asked for, and how to mend that; empty where it was asked for every kind."""
-    untold = [kind for kind in person.kinds if kind not in connector.identifier_names]
-    if len(person.kinds) > MOST_KINDS_TOLD and person.sure_kinds:
-        untold = [kind for kind in person.sure_kinds if kind not in connector.identifier_names]
+    few = len(person.kinds) <= MOST_KINDS_TOLD
+    kinds = person.kinds if few or not person.sure_kinds else person.sure_kinds
+    untold = [kind for kind in kinds if kind not in connector.identifier_names]
     if not untold:
         return ""
     many = len(untold) > MOST_KINDS_TOLD

@@ -46,7 +46,7 @@ from .forgetting import delivery_holds
 from .left import left_steps
 from .persons import Person, person_of
 from .searching import can_be_in, member_row, values_to_remove
-from .steps import LOOK_SELDOM_SECONDS, NOT_THERE, asker, bring_on, forget_files, settle
+from .steps import LOOK_SELDOM_SECONDS, NOT_THERE, STEPS_OPEN, asker, bring_on, forget_files, settle
 
 LOOK_AGAIN_SECONDS = 1.0
 
@@ -243,7 +243,7 @@ def advance(lease: Lease) -> None:
     _make_removals(lease, erasure, person)
     steps = list(erasure.steps.select_related("vendor_account", "upload", "erasure__company", "erasure__asked_by"))
     acts = [step for step in steps if step.what != StepWhat.FILES]
-    waits = [bring_on(lease, step, person) for step in acts if step.status in {StepStatus.WAITING, StepStatus.DOING}]
+    waits = [bring_on(lease, step, person) for step in acts if step.status in STEPS_OPEN]
     seconds = min(filter(None, waits), default=0.0)
     if not seconds or (seconds >= LOOK_SELDOM_SECONDS and _files_untouched(steps)):
         # What is held up until somebody decides does not keep the files that nothing needs any more.

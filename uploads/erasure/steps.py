@@ -34,6 +34,7 @@ LOOK_SELDOM_SECONDS = 10.0
 TRY_AGAIN_SECONDS = 30.0
 GIVE_UP_AFTER = timedelta(hours=72)
 MOST_NAMED = 3
+STEPS_OPEN = (StepStatus.WAITING, StepStatus.DOING, StepStatus.ANSWERED)
 NOT_THERE = "Was not there any more."
 # A vendor may show for a while what it has erased already.
 STILL_SHOWN = "The vendor says that it is done, and still shows the person. It is looked at again."
@@ -56,11 +57,11 @@ def bring_on(lease: Lease, step: ErasureStep, person: Person) -> float:
         return settle(step, StepStatus.FAILED, text)
     if step.what == StepWhat.PROFILE and step.status == StepStatus.WAITING and _is_still_removed_there(step):
         _tell(step, "Waits for the removals there: what is under way would make an erased profile anew.")
-        return LOOK_AGAIN_SECONDS
+        return LOOK_SELDOM_SECONDS
     try:
         with rejection_shown(account), connector_for(account) as connector:
-            if step.status == StepStatus.DOING:
-                return _look_after(step, connector, person)
+            if step.status in {StepStatus.DOING, StepStatus.ANSWERED}:
+                return _look_after(step, count_of(connector, step.what, step.name, person))
             return _act(lease, step, connector, person)
     except NotYet as later:
         return max(LOOK_AGAIN_SECONDS, later.retry_after or 0.0)
@@ -255,7 +256,8 @@ def _concluded(step: ErasureStep, received: list[Receipt], *, nobody: str) -> fl
             text = "The answer was lost, and the vendor cannot be asked who is left. Try again: it is looked up first."
         return settle(step, StepStatus.FAILED, text)
     if any(receipt.outcome == STILL for receipt in received):
-        return _still_shown(step, sum(receipt.changed or 0 for receipt in received))
+        settle(step, StepStatus.ANSWERED, STILL_SHOWN, sum(receipt.changed or 0 for receipt in received))
+        return LOOK_SELDOM_SECONDS
     told = [receipt.changed for receipt in received]
     if any(isinstance(receipt.error, UnknownOutcome) for receipt in received):
         return settle(step, StepStatus.DONE, "The answer was lost; a look shows that nobody is there any more.")
@@ -265,25 +267,18 @@ def _concluded(step: ErasureStep, received: list[Receipt], *, nobody: str) -> fl
     return settle(step, StepStatus.DONE, "Erased." if count else nobody, count)
 
 
-def _still_shown(step: ErasureStep, changed: int) -> float:
-    fields = {"status": StepStatus.DOING, "text": STILL_SHOWN, "count": changed, "at": timezone.now()}
-    ErasureStep.objects.filter(pk=step.pk).update(**fields)
-    return LOOK_SELDOM_SECONDS
-
-
-def _look_after(step: ErasureStep, connector: Any, person: Person) -> float:
-    """See whether the person is still there: a worker died between the call and its answer, or the vendor had shown
-    them all the same. It is never simply done again."""
-    left = count_of(connector, step.what, step.name, person)
-    if step.text == STILL_SHOWN:
-        return _settle_still_shown(step, left)
+def _look_after(step: ErasureStep, left: int) -> float:
+    """What a look says: a worker died between the call and its answer, or the vendor had shown the person all the same.
+    It is never simply done again."""
+    if step.status == StepStatus.ANSWERED:
+        return _settle_answered(step, left)
     if left:
         text = "The answer was lost, and the person is still there. Try again if it is to be repeated."
         return settle(step, StepStatus.FAILED, text)
     return settle(step, StepStatus.DONE, "The answer was lost; a look shows that nobody is there any more.")
 
 
-def _settle_still_shown(step: ErasureStep, left: int) -> float:
+def _settle_answered(step: ErasureStep, left: int) -> float:
     if not left:
         return settle(step, StepStatus.DONE, "Erased.", step.count)
     if step.at is not None and timezone.now() - step.at < STILL_SHOWN_FOR:

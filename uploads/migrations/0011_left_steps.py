@@ -3,6 +3,7 @@ from django.db import migrations, models
 STATUSES = [
     ("waiting", "Waiting"),
     ("doing", "Doing"),
+    ("answered", "Answered"),
     ("done", "Done"),
     ("failed", "Failed"),
     ("left", "Left"),
@@ -10,7 +11,7 @@ STATUSES = [
 
 
 class Migration(migrations.Migration):
-    """Lines of a receipt that tell what an erasure does not do."""
+    """Steps that a vendor has answered and does not show as done, and lines that tell what an erasure does not do."""
 
     dependencies = [("uploads", "0010_delivery_merged")]
 

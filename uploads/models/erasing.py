@@ -135,10 +135,12 @@ class StepWhat(models.TextChoices):
 
 class StepStatus(models.TextChoices):
     """A step in one word. `doing` is an intent: found without outcome it is looked into and never simply repeated.
-    `left` is no step but says what this erasure does not do."""
+    `answered`: the vendor says that it is done, and showed the person all the same; it is looked at again. `left` is no
+    step but says what this erasure does not do."""
 
     WAITING = "waiting", "Waiting"
     DOING = "doing", "Doing"
+    ANSWERED = "answered", "Answered"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     LEFT = "left", "Left"

@@ -61,18 +61,14 @@ def erase(request: PageRequest) -> HttpResponseBase:
 
 def _erasures(request: PageRequest) -> dict[str, Any]:
     found = erasures_listed(request)
-    return {"erasures": [(row, _kinds(row.kinds)) for row in found.rows], **found.context}
-
-
-def _kinds(keys: list[str]) -> str:
-    return labels_of(keys)
+    return {"erasures": [(row, labels_of(row.kinds)) for row in found.rows], **found.context}
 
 
 def _kinds_searched(search: PersonSearch) -> str:
     """What the identifier was taken for, in words: an e-mail address is told at sight."""
     if "email" in search.kinds:
-        return _kinds(["email"])
-    return _kinds(search.kinds) if len(search.kinds) <= 3 else "Any kind of identifier that it fits"
+        return labels_of(["email"])
+    return labels_of(search.kinds) if len(search.kinds) <= 3 else "Any kind of identifier that it fits"
 
 
 @page(needs="manager")
@@ -80,7 +76,7 @@ def erasures_export(request: PageRequest) -> HttpResponseBase:
     """The erasures that fit, as CSV."""
     rows = erasures_wanted(request)
     lines = (
-        (row.pk, row.created_at, row.asked_by or "", row.status, _kinds(row.kinds), row.finished_at,
+        (row.pk, row.created_at, row.asked_by or "", row.status, labels_of(row.kinds), row.finished_at,
          row.files_deleted, row.lifted_at)
         for row in rows.iterator(500)
     )  # fmt: skip
@@ -95,7 +91,7 @@ def person_search(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 def _finding_shown(row: dict[str, Any]) -> dict[str, Any]:
     days = {name: _day(row.get(name)) for name in ("since", "endsOn")}
-    return row | days | {"label": _kinds([row["kind"]])}
+    return row | days | {"label": labels_of([row["kind"]])}
 
 
 def _day(told: str | None) -> date | None:
@@ -160,13 +156,13 @@ def person_erase(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
 @page(needs="manager")
 def erasure(request: PageRequest, pk: uuid.UUID) -> HttpResponseBase:
     """One erasure: live while it runs, then the receipt; with `?format=json` for programs."""
-    context = _erasure_context(request, pk)
     if request.GET.get("format") == "json":
-        shape = erasure_shape(context["erasure"], [*(step for step, _ in context["steps"]), *context["left"]])
+        found = get_visible_or_404(Erasure.objects.select_related("company", "asked_by"), request.company, pk=pk)
+        shape = erasure_shape(found, steps_of(found))
         response = JsonResponse(shape, json_dumps_params={"indent": 2})
         response.headers["Content-Disposition"] = f'attachment; filename="erasure-{pk}.json"'
         return response
-    return render(request, "erase/one.html", context)
+    return render(request, "erase/one.html", _erasure_context(request, pk))
 
 
 @page(needs="manager", poll=True)
@@ -189,7 +185,7 @@ def _erasure_context(request: PageRequest, pk: uuid.UUID) -> dict[str, Any]:
         "left": [step for step in steps if step.status == StepStatus.LEFT],
         "befores": befores,
         "told": "-".join(str(row.pk) for row in befores),
-        "kinds": _kinds(found.kinds),
+        "kinds": labels_of(found.kinds),
         "crumbs": [{"label": "Find and erase", "url": reverse("erase")}, {"label": "Receipt"}],
     }
 

@@ -23,7 +23,7 @@ from tests.conftest import LoggedIn
 from tests.jobs_helper import run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads.erasure.test_erasing import HASH, OTHERS, PERSON, at_mediarithmics, deliver, followed, found, segment
-from tests.uploads.kit import settled
+from tests.uploads.kit import make_delivery, make_upload, settled
 from uploads import files
 from uploads.erasure.job import EraseWish, erase_begin, erase_retry
 from uploads.erasure.left import LEFT_THERE, NOT_CHOSEN, NOT_KNOWN
@@ -347,13 +347,24 @@ def test_whom_a_vendor_still_shows_afterwards_is_looked_at_again_and_then_told(
     assert (followed(erasure).status, steps(erasure)["identity"]) == ("completed", ("done", "Erased."))
 
 
-def test_whom_a_vendor_shows_for_a_moment_longer_is_erased(actor: Actor, box: Sandbox) -> None:
+def unreachable(*_: Any) -> Any:
+    raise Transient("The vendor cannot be reached.", retry_after=0.01)
+
+
+def test_whom_a_vendor_shows_for_a_moment_longer_is_erased(
+    actor: Actor, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = connect(box, actor, "acoustic")
     box.vendors["acoustic"].control("identity", {"x1Id": "x1-9", "identifiers": [{"name": "email", "value": SOMEBODY}]})
     box.context.faults.set("acoustic.keep_removed", "1x")
     erasure = begin_erasure(actor, SOMEBODY)
     run_until_quiet()
-    assert steps(erasure)["identity"] == ("doing", STILL_SHOWN)
+    assert steps(erasure)["identity"] == ("answered", STILL_SHOWN)
+    monkeypatch.setattr(AcousticConnector, "x1ids_of", unreachable)
+    Erasure.objects.update(next_action_at=timezone.now())
+    run_until_quiet()
+    assert steps(erasure)["identity"] == ("answered", "The vendor cannot be reached. It is tried again by itself.")
+    monkeypatch.undo()
     with connector_for(account) as connector:
         connector.remove_identity("email", SOMEBODY)  # what the vendor had promised, done at last
     Erasure.objects.update(next_action_at=timezone.now())
@@ -419,6 +430,20 @@ def test_a_profile_is_erased_after_what_is_under_way_there(api: Client, actor: A
     assert found(actor).profiles[0]["count"] == 0
 
 
+def test_a_profile_that_waits_keeps_no_file_that_nothing_needs(api: Client, actor: Actor, box: Sandbox) -> None:
+    account = connect(box, actor, "synerise", identifier="email", graceMinutes=0, sampleSize=0)
+    box.context.faults.set("synerise.apply_seconds", "0")
+    segment = segment_create(actor=actor, name="Known", destinations=[DestinationWish(account)])
+    run_until_quiet()
+    made = deliver(api, segment, PERSON, *OTHERS)
+    make_delivery(make_upload(segment, "ready"), segment.destinations.get(), "queued")  # checked, and never started
+    erasure = begin_erasure(actor, profiles=True)
+    run_until_quiet()
+    assert [steps(erasure)[what][0] for what in ("removal", "profile")] == ["waiting", "waiting"]
+    made.refresh_from_db()
+    assert made.original == ""
+
+
 def test_what_exchange_was_not_asked_for_is_told_of_a_value_of_many_kinds(actor: Actor, box: Sandbox) -> None:
     connect(box, actor, "acoustic")
     (row,) = found(actor, "C-184").profiles
@@ -440,11 +465,7 @@ def test_exchange_that_cannot_be_asked_is_asked_again_and_a_refused_removal_is_n
     connect(box, actor, "acoustic")
     search = found(actor)
     real = AcousticConnector.x1ids_of
-
-    def gone(self: AcousticConnector, name: str, value: str) -> Any:
-        raise Transient("The vendor cannot be reached.", retry_after=0.01)
-
-    monkeypatch.setattr(AcousticConnector, "x1ids_of", gone)
+    monkeypatch.setattr(AcousticConnector, "x1ids_of", unreachable)
     erasure = erase_begin(actor=actor, search=search, wish=EraseWish(PERSON))
     run_until_quiet()
     assert steps(erasure)["identity"] == ("waiting", "The vendor cannot be reached. It is tried again by itself.")
