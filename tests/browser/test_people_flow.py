@@ -9,16 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from audsync_web.people.models import Company, Invitation, Membership, Role, User
-from tests.factories import make_company, make_person
+from tests.factories import make_person
 
 from .kit import log_in, nothing_fails, window
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def company(db: None) -> Company:
-    return make_company("northwind")
 
 
 @pytest.fixture
@@ -27,10 +22,9 @@ def kim(company: Company) -> User:
 
 
 @pytest.fixture
-def page(browser: Browser, live_server: Any, company: Company, kim: User) -> Iterator[Page]:
-    make_person(company, Role.ADMIN, email="ada@northwind.example", name="Ada")
+def page(browser: Browser, live_server: Any, admin: User, kim: User) -> Iterator[Page]:
     with window(browser, live_server) as opened, nothing_fails(opened):
-        log_in(opened, "ada@northwind.example")
+        log_in(opened, admin.email)
         yield opened
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -19,37 +18,23 @@ from audsync_web.sandbox.server import Sandbox
 from audsync_web.vendors.connectors.acoustic import AcousticConnector
 from audsync_web.vendors.connectors.errors import UnknownOutcome
 from segments.models import Segment
-from segments.services import DestinationWish, destination_add, segment_create
-from tests.api_world import BASE, upload
+from segments.services import DestinationWish, destination_add
+from tests.api_world import BASE
 from tests.factories import make_actor
-from tests.jobs_helper import run_until, run_until_quiet
-from tests.sandbox_accounts import connect, hurry
-from tests.uploads.kit import settled
+from tests.jobs_helper import run_until_quiet
+from tests.sandbox_accounts import connect
 from uploads import files
 from uploads.delivery.reports import refused_name
 from uploads.engine.finding import text_holds
 from uploads.erasure.job import EraseWish, erase_begin, erase_lift, erase_retry
 from uploads.erasure.left import NOT_CHOSEN
 from uploads.erasure.persons import Person
-from uploads.erasure.searching import search_begin
-from uploads.models import Delivery, Erasure, ErasureStatus, PersonSearch, Upload
+from uploads.models import Delivery, Erasure, ErasureStatus, Upload
 from uploads.services import UploadConflict
 
+from .kit import HASH, OTHERS, PERSON, at_mediarithmics, deliver, erased, followed, found
+
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PERSON = "person-1@example.invalid"
-HASH = hashlib.sha256(PERSON.encode()).hexdigest()
-OTHERS = ("anna@example.invalid", "ben@example.invalid")
-
-
-@pytest.fixture
-def segment(box: Sandbox, actor: Actor) -> Segment:
-    """A segment at mediarithmics, which is fed with hashes."""
-    hurry(box, "mediarithmics")
-    account = connect(box, actor, "mediarithmics", identifier="email_sha256")
-    made = segment_create(actor=actor, name="Newsletter", destinations=[DestinationWish(account)])
-    run_until_quiet()
-    return made
 
 
 @pytest.fixture
@@ -59,41 +44,6 @@ def everywhere(box: Sandbox, actor: Actor, segment: Segment) -> Segment:
     destination_add(actor=actor, segment=segment, wish=DestinationWish(account))
     run_until_quiet()
     return segment
-
-
-def deliver(api: Client, segment: Segment, *people: str, mode: str = "replace") -> Upload:
-    answer = upload(api, segment, "\n".join(("email", *people, "")), f"?mode={mode}")
-    assert answer.status_code == 201, answer.content
-    made = settled(Upload.objects.get(pk=answer.json()["id"]))
-    assert made.status == "completed", made.details
-    return made
-
-
-def found(actor: Actor, value: str = PERSON, kind: str = "", name: str = "") -> PersonSearch:
-    search = search_begin(actor=actor, value=value, kind=kind, identity_name=name)
-    run_until_quiet(kinds=("uploads.search",))
-    search.refresh_from_db()
-    assert search.status == "completed", search.error_text
-    return search
-
-
-def erased(actor: Actor, search: PersonSearch, **wish: Any) -> Erasure:
-    erasure = erase_begin(actor=actor, search=search, wish=EraseWish(PERSON, **wish))
-    return followed(erasure)
-
-
-def followed(erasure: Erasure) -> Erasure:
-    def is_over() -> bool:
-        erasure.refresh_from_db()
-        return erasure.status != ErasureStatus.RUNNING
-
-    run_until(is_over, lambda: [(step.what, step.status, step.text) for step in erasure.steps.all()])
-    return erasure
-
-
-def at_mediarithmics(box: Sandbox, segment: Segment) -> set[str]:
-    remote = segment.destinations.get(vendor_account__vendor="mediarithmics").remote_id
-    return set(box.vendors["mediarithmics"].control("members", {"segment": remote}))
 
 
 def stored_texts(value: str) -> list[str]:
