@@ -19,7 +19,7 @@ from .connectors.errors import Permanent
 from .connectors.identifiers import KINDS
 from .connectors.registry import VENDORS, connector_class
 from .connectors.source import ProfileConnector, ProfileView
-from .connectors.telephone import e164
+from .connectors.telephone import e164, phone_region
 from .masking import masked
 from .models import VendorAccount
 from .removals import ERASE_PROFILE, Receipt, Removal, carry_out, require_confirmation, require_leave
@@ -83,12 +83,11 @@ def _as_delivered(account: VendorAccount, kind: str, value: str) -> str:
     """The identifier in the form in which members of the account are delivered, so that nobody is told to be nobody for
     a capital letter. Raises `Permanent` where it cannot be one."""
     rule = account.connector.identifier_rules[kind]
-    text = value.strip()
-    text = text.lower() if rule.case == "lower" else text
+    text = rule.brought_to_case(value.strip())
     if not rule.accepts(text):
         raise Permanent(f"This {rule.reason}.", code="identifier_refused", next_step="Correct it, or choose its kind.")
-    region = str(account.settings.get("phoneRegion") or "")
-    return (e164(text, region.upper()) or text) if kind == "phone" and region else text
+    region = phone_region(account.settings, kind)
+    return (e164(text, region) or text) if region else text
 
 
 def _with_segments(account: VendorAccount, names: Sequence[str]) -> list[ProfileTag]:

@@ -44,10 +44,6 @@ class _Searched(IdentifierRule):
     def accepts(self, value: str) -> bool:
         return self.brought_to_case(value) not in self.wanted
 
-    def brought_to_case(self, value: str) -> str:
-        """A value as the file's members hold it."""
-        return value.lower() if self.case == "lower" else value
-
 
 class _Finder(Scanner):
     """Looks at one row alone only where the array operations found something remarkable in it, or a wanted value."""

@@ -99,7 +99,7 @@ def judge_value(raw: bytes, rule: IdentifierRule) -> Verdict:
     code = _fault(text, rule)
     if code:
         return Verdict(code=code, shown=raw)
-    return Verdict(value=(text.lower() if rule.case == "lower" else text).encode())
+    return Verdict(value=rule.brought_to_case(text).encode())
 
 
 def _fault(text: str, rule: IdentifierRule) -> str:
@@ -109,8 +109,7 @@ def _fault(text: str, rule: IdentifierRule) -> str:
         return "byte_order_mark"
     if _CONTROL.search(text):
         return "control_character"
-    normal = text.lower() if rule.case == "lower" else text
-    if max(len(text.encode()), len(normal.encode())) > rule.max_bytes:
+    if max(len(text.encode()), len(rule.brought_to_case(text).encode())) > rule.max_bytes:
         return "too_long"
     return "" if rule.accepts(text) else "not_kind"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from django.db.models import Q
 from django.utils import timezone
 
+from audsync_web.vendors.connectors.telephone import phone_region
 from segments.models import DestinationStatus
 from uploads import files
 from uploads.delivery.reports import report_names
@@ -18,7 +19,7 @@ from uploads.engine.finding import changes_hold, members_hold, members_matching,
 from uploads.intake.partials import arrived_bytes, partial_sweep
 from uploads.intake.sources import chunk_names
 from uploads.membership.erased import PHONE
-from uploads.membership.snapshots import ends_of, phone_region
+from uploads.membership.snapshots import ends_of
 from uploads.models import Delivery, PartialUpload, Snapshot, SourcePull, Upload
 
 from .persons import Person

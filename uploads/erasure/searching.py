@@ -16,13 +16,14 @@ from audsync_web.jobs.leases import Lease
 from audsync_web.people import audit
 from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.identifiers import KINDS, PLAIN
+from audsync_web.vendors.connectors.telephone import phone_region
 from audsync_web.vendors.models import VendorAccount
 from segments.models import Destination, DestinationStatus
 from uploads import files
 from uploads.engine.finding import members_matching
 from uploads.engine.snapshot import Row, SnapshotReader
 from uploads.membership.erased import PHONE
-from uploads.membership.snapshots import EPOCH, current_snapshot, day_of, phone_region
+from uploads.membership.snapshots import EPOCH, current_snapshot, day_of
 from uploads.models import PersonSearch, SearchStatus, Snapshot, Upload
 
 from .asking import ask_vendors

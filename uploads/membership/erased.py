@@ -40,7 +40,7 @@ def plain_form(kind: str, value: str) -> str:
     """A value as a membership of that kind has it: trimmed, and in lower case where case says nothing."""
     text = value.strip()
     known = KINDS.get(kind)
-    return text.lower() if known is not None and known.rule.case == "lower" else text
+    return known.rule.brought_to_case(text) if known is not None else text
 
 
 def forms_of(kind: str, value: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from audsync_web.vendors.connectors.base import Connector
 from audsync_web.vendors.connectors.identifiers import conversion
+from audsync_web.vendors.connectors.telephone import phone_region
 from audsync_web.vendors.runtime import account_config, connector_services
 from segments.models import Destination
 from uploads import files
@@ -206,11 +207,6 @@ def members_for(
             merged = derived.merged + derived.members - count
             out, derived = folded, replace(derived, members=count, merged=merged, same=False)
     yield out, derived
-
-
-def phone_region(settings: Mapping[str, Any], identifier: str) -> str:
-    """The country, in two letters, of the telephone numbers that an account is fed with and that name none."""
-    return str(settings.get("phoneRegion") or "").upper() if identifier == "phone" else ""
 
 
 def planning_connector(destination: Destination) -> Connector:

@@ -31,6 +31,10 @@ class IdentifierRule:
     max_bytes: int = MAX_IDENTIFIER_BYTES
     case: Case = "keep"
 
+    def brought_to_case(self, value: str) -> str:
+        """A value as members hold it."""
+        return value.lower() if self.case == "lower" else value
+
     def accepts(self, value: str) -> bool:
         """Whether one trimmed value fits; the block-wise check must come to the same verdict."""
         return len(value.encode()) <= self.max_bytes and re.fullmatch(self.pattern, value) is not None

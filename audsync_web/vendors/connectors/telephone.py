@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import phonenumbers
 
 
@@ -15,3 +18,8 @@ def e164(value: str, region: str) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def phone_region(settings: Mapping[str, Any], identifier: str) -> str:
+    """The country, in two letters, of the telephone numbers that an account is fed with and that name none."""
+    return str(settings.get("phoneRegion") or "").upper() if identifier == "phone" else ""
