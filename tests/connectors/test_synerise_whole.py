@@ -25,6 +25,7 @@ from tests.conftest import LoggedIn
 from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
 from uploads.delivery import journal, planning, sending
+from uploads.delivery.job import BEHIND_ANOTHER
 from uploads.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,9 +109,10 @@ def test_two_uploads_at_once_do_not_take_each_others_tags_away(box: Sandbox, act
         assert upload(api, segment, csv_of(*PEOPLE)).status_code == 201
     run_until_quiet(kinds=("uploads.inspection",))
     run_due(kind_named("uploads.delivery"))
-    assert sorted(Delivery.objects.values_list("is_live", flat=True)) == [False, True]
+    assert sorted(Delivery.objects.values_list("is_live", "details")) == [(False, BEHIND_ANOTHER), (True, "")]
     run_until_quiet(wait=20)
     assert set(Delivery.objects.values_list("status", flat=True)) == {"completed"}
+    assert not Delivery.objects.filter(details__contains=BEHIND_ANOTHER).exists()
     assert members_of(box, one) == members_of(box, two) == set(PEOPLE)
 
 

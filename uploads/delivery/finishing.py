@@ -156,13 +156,11 @@ def end_delivery(lease: Lease, delivery: Delivery) -> None:
         if status == DeliveryStatus.COMPLETED:
             fields |= cleared_error()
         elif not delivery.error_text:
-            fields |= _reason(delivery)
-            if status == DeliveryStatus.PARTIAL and delivery.cancel_requested_at and "error_text" not in fields:
-                fields |= STOPPED_BY_A_PERSON
+            fields |= _reason(delivery, status)
         if delivery.parts.filter(status=PartStatus.UNCERTAIN).exists():
             fields |= told(delivery, sums["uncertain"], fields)
         elif status in {DeliveryStatus.FAILED, DeliveryStatus.PARTIAL} and not delivery.next_step:
-            fields.setdefault("next_step", _next_step(delivery))
+            fields = {"next_step": _next_step(delivery)} | fields
         lease.update(**fields)
         if delivery.refused or delivery.held_report or delivery.vendor_report:
             # It ended after its upload's reports were deleted: its own are left, for retention to find.
@@ -181,14 +179,17 @@ def _leave_gates(delivery: Delivery) -> None:
     quotas.leave(row_holder(delivery.pk))
 
 
-def _reason(delivery: Delivery) -> dict[str, Any]:
-    """Why a delivery did not complete, out of what the vendor said of its parts: first of those that did not arrive."""
+def _reason(delivery: Delivery, status: DeliveryStatus) -> dict[str, Any]:
+    """Why a delivery did not complete, out of what the vendor said of its parts: first of those that did not arrive.
+    Else somebody stopped it."""
     endings = [PartStatus.FAILED, PartStatus.UNCERTAIN, PartStatus.CANCELLED, PartStatus.ACKNOWLEDGED]
     if delivery.cancel_requested_at:
         endings.remove(PartStatus.CANCELLED)  # that was our own wish
     telling = (delivery.parts.filter(status=ending).exclude(details="").order_by("number") for ending in endings)
     details = next((part.details for parts in telling for part in parts[:1]), "") or delivery.suspect
-    return {"error_code": "vendor_failed", "error_text": details} if details else {}
+    if details:
+        return {"error_code": "vendor_failed", "error_text": details}
+    return STOPPED_BY_A_PERSON if status == DeliveryStatus.PARTIAL and delivery.cancel_requested_at else {}
 
 
 def _next_step(delivery: Delivery) -> str:

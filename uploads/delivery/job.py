@@ -80,7 +80,7 @@ def _take_place(lease: Lease, delivery: Delivery) -> bool:
     if not is_free:
         lease.update(details=BEHIND_ANOTHER, **due_in(1.0))
         return False
-    delivery.is_live, delivery.status = True, status
+    delivery.is_live, delivery.status, delivery.details = True, status, ""
     return True
 
 

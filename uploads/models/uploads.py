@@ -188,8 +188,8 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def end_waiting(self, word: DeliveryStatus, **told: Any) -> int:
         """End those that only wait; what they waited for is not the reason. How many ended."""
         now = timezone.now()
-        ended = {"status": word, "next_action_at": None, "finished_at": now, "updated_at": now}
-        return self.open().filter(is_live=False).update(**cleared_error(), **ended, **told)
+        ended = {"status": word, "next_action_at": None, "finished_at": now, "updated_at": now, "details": "", **told}
+        return self.open().filter(is_live=False).update(**cleared_error(), **ended)
 
 
 class Delivery(Job):

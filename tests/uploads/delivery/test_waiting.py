@@ -7,13 +7,17 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
+from audsync_web.jobs.kinds import kind_named
+from audsync_web.jobs.leases import Lease
 from audsync_web.people.models import Company
 from audsync_web.vendors.models import AccountStatus, VendorAccount
 from segments import housekeeping
 from segments.models import Destination, DestinationStatus
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.delivery import waiting
-from uploads.models import Delivery, DeliveryStatus, UploadStatus
+from uploads.delivery.finishing import STOPPED_BY_A_PERSON, end_delivery
+from uploads.delivery.job import BEHIND_ANOTHER
+from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
 from uploads.services import delivery_request_cancel
 
 pytestmark = pytest.mark.django_db
@@ -79,9 +83,33 @@ def test_what_a_delivery_waited_for_is_not_told_as_the_reason_of_its_end(
 ) -> None:
     destination = make_destination(make_segment(company))
     queued = make_delivery(make_upload(destination.segment, UploadStatus.DELIVERING), destination, "queued")
+    Delivery.objects.update(details=BEHIND_ANOTHER)
     VendorAccount.objects.update(**TROUBLE)
     waiting.flag_waiting_for_accounts()
     end(queued)
     queued.refresh_from_db()
+    assert BEHIND_ANOTHER not in queued.details
     assert (queued.status, queued.error_text, queued.attention_since) == (DeliveryStatus.CANCELLED, "", None)
     assert (queued.finished_at is not None, queued.next_action_at) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("", STOPPED_BY_A_PERSON["error_text"]), ("The vendor refused the list.", "The vendor refused the list.")],
+)
+def test_what_a_person_stopped_half_way_says_so_unless_the_vendor_has_said_why(
+    company: Company, said: str, told: str
+) -> None:
+    destination = make_destination(make_segment(company))
+    now = timezone.now()
+    counts = {"members": 4, "adds": 4, "sent": 4, "parts_total": 2, "planned_at": now, "cancel_requested_at": now}
+    upload = make_upload(destination.segment, UploadStatus.DELIVERING)
+    made = make_delivery(upload, destination, DeliveryStatus.SENDING, is_live=True, lease_owner="us", **counts)
+    Part.objects.create(delivery=made, number=1, adds=2, status=PartStatus.ACKNOWLEDGED, accepted=2, refused=0)
+    Part.objects.create(
+        delivery=made, number=2, adds=2, status=PartStatus.FAILED if said else PartStatus.CANCELLED, details=said
+    )
+    end_delivery(Lease(kind_named("uploads.delivery"), made.pk, "us"), made)
+    made.refresh_from_db()
+    assert (made.status, made.error_text, made.accepted) == (DeliveryStatus.PARTIAL, told, 2)
+    assert made.next_step
