@@ -99,16 +99,10 @@ def _sorted(entries: list[IdentityEntry], order: str) -> list[IdentityEntry]:
     return sorted(entries, key=lambda one: (one.name, one.value.casefold()))
 
 
-def _reach(held: IdentityFilter) -> str:
-    if held.publish:
-        return "everywhere"
-    return "here" if held.subscribe else ""
-
-
 def fitting_filters(filters: Sequence[IdentityFilter], wanted: dict[str, Any]) -> list[IdentityFilter]:
     """The filters that fit `wanted` (`q`, `effect`, `sort`), which come sorted by name."""
     text, effect = (wanted.get("q") or "").casefold(), wanted.get("effect") or ""
     fitting = [
-        held for held in filters if text in held.identifier_name.casefold() and (not effect or _reach(held) == effect)
+        held for held in filters if text in held.identifier_name.casefold() and (not effect or held.reach == effect)
     ]
     return fitting[::-1] if wanted.get("sort") == "-name" else fitting

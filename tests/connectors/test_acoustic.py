@@ -186,7 +186,7 @@ def test_a_filter_that_shows_neither_flag_is_not_said_to_hide_anything():
     with CannedServer(Canned(200, json.dumps(rows).encode())) as server:
         connector = AcousticConnector(account_config(AcousticConnector, server.url, {"authKey": "k"}), services())
         found = connector.list_filters()
-    assert [(held.identifier_name, held.is_readable) for held in found] == [("email", False), ("phone", False)]
+    assert [(held.identifier_name, held.reach) for held in found] == [("email", ""), ("phone", "")]
     assert "not known" in found[0].effect
     assert "may hold back" in filter_findings(found, "email")[0].text
 

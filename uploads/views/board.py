@@ -97,7 +97,7 @@ class Board:
         return any(row.delivery.first_sent_at is not None and not row.delivery.has_ended for row in self.rows)
 
     @property
-    def has_refused(self) -> bool:
+    def has_not_taken(self) -> bool:
         """Whether some identifiers were held back or refused at a destination."""
         return any(row.has_not_taken for row in self.rows if not row.retried)
 
@@ -203,7 +203,7 @@ def check_of(upload: Upload) -> Check | None:
 def _upload_word(upload: Upload, deliveries: Iterable[Delivery]) -> str:
     if upload.has_ended:
         held = any(delivery.status == DeliveryStatus.STAGED for delivery in deliveries)
-        return "staged" if held and upload.status == UploadStatus.COMPLETED else upload.status
+        return DeliveryStatus.STAGED if held and upload.status == UploadStatus.COMPLETED else upload.status
     if upload.cancel_requested_at:
         return "cancelling"
     return "stalled" if upload.is_stalled else upload.status

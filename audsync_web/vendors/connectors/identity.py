@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from .base import Finding, Level
 from .identifiers import KINDS
@@ -22,7 +23,12 @@ BOTH_FALSE = (
     "filter nothing. To let the identifier pass, remove the filter instead."
 )
 
-UNREADABLE = "The vendor shows neither flag of it, so what it hides is not known."
+Reach = Literal["everywhere", "here", ""]
+EFFECTS: dict[Reach, str] = {
+    "everywhere": "Hidden from every destination.",
+    "here": "Hidden from this endpoint only.",
+    "": "The vendor shows neither flag of it, so what it hides is not known.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,16 @@ class IdentityFilter:
     """Our kind of identifier that goes by this name, where that is known."""
 
     @property
-    def is_readable(self) -> bool:
-        """Whether the vendor tells what the rule does."""
-        return self.publish or self.subscribe
+    def reach(self) -> Reach:
+        """Whom the rule hides the identifier from; empty where the vendor does not tell."""
+        if self.publish:
+            return "everywhere"
+        return "here" if self.subscribe else ""
 
     @property
     def effect(self) -> str:
         """What the rule does, in one plain sentence."""
-        if self.publish:
-            return "Hidden from every destination."
-        return "Hidden from this endpoint only." if self.subscribe else UNREADABLE
+        return EFFECTS[self.reach]
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def filter_findings(filters: Iterable[IdentityFilter], kind: str) -> list[Findin
         Finding(
             "identity filter",
             Level.WARNING,
-            f"An identity filter at Acoustic Exchange {'holds' if held.is_readable else 'may hold'} back "
+            f"An identity filter at Acoustic Exchange {'holds' if held.reach else 'may hold'} back "
             f"“{held.identifier_name}” ({KINDS[kind].label}). {held.effect}",
             "Change or remove the filter if Exchange must pass these identifiers on.",
         )
