@@ -1,6 +1,7 @@
 // The upload page: the first rows at once, the questions that they leave open, and the resumable transfer.
 // Without this file the form sends the file as it is, and the server asks the same questions.
 import { kindNamed, look } from "./upload-sniff.js";
+import { guessed, takenBy, without } from "./upload-kinds.js";
 import { TusUpload, begun, meta } from "./upload-tus.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -31,6 +32,7 @@ function start() {
   const kinds = JSON.parse($("#upload-formats").textContent);
   const fed = JSON.parse($("#upload-segments").textContent);
   const input = form.elements.file;
+  const destinations = () => fed[form.elements.segment.value] ?? [];
   const label = (key) => kinds.find((kind) => kind.key === key)?.label ?? key;
   let seen = null;
   let chosen = null;
@@ -38,11 +40,11 @@ function start() {
 
   // ---- the segment, and what it is fed with ----------------------------------------------------------------------
   function showFed() {
-    const destinations = fed[form.elements.segment.value] ?? null;
+    const places = fed[form.elements.segment.value] ?? null;
     const line = $("#fed-with");
-    if (!destinations) line.textContent = "";
-    else if (!destinations.length) line.textContent = "This segment has no destination yet. Add a vendor account to it first.";
-    else line.textContent = `Fed with ${destinations.map((one) => `${one.label} (${one.name})`).join("; ")}.`;
+    if (!places) line.textContent = "";
+    else if (!places.length) line.textContent = "This segment has no destination yet. Add a vendor account to it first.";
+    else line.textContent = `Fed with ${places.map((one) => `${one.label} (${one.name})`).join("; ")}.`;
   }
 
   // ---- what was pasted --------------------------------------------------------------------------------------------
@@ -53,8 +55,7 @@ function start() {
 
   // Only kinds that some destination of the segment takes are of use.
   function offerKinds() {
-    const destinations = fed[form.elements.segment.value] ?? [];
-    const usable = new Set(destinations.flatMap((one) => one.takes));
+    const usable = takenBy(destinations());
     const before = pastedKind.value;
     pastedKind.replaceChildren(...everyKind.filter((option) => !option.value || !usable.size || usable.has(option.value)));
     pastedKind.value = [...pastedKind.options].some((option) => option.value === before) ? before : "";
@@ -135,14 +136,14 @@ function start() {
   // Who of the segment's destinations cannot be fed with it, before anything is sent; the reason when that is all.
   function showFit() {
     const kind = kindToSend();
-    const destinations = fed[form.elements.segment.value] ?? [];
-    const without = kind ? destinations.filter((one) => !one.takes.includes(kind)) : [];
+    const unfit = without(destinations(), kind);
     const place = $("#fit");
-    place.hidden = !without.length;
-    if (!without.length) return "";
-    const all = without.length === destinations.length;
-    const title = all ? `No destination of this segment can take “${label(kind)}”.` : `${without.length} of ${destinations.length} destinations cannot take “${label(kind)}”.`;
-    const list = element("ul", {}, ...without.map((one) => element("li", { textContent: `${one.name} is fed with “${one.label}”.` })));
+    place.hidden = !unfit.length;
+    if (!unfit.length) return "";
+    const of = destinations().length;
+    const all = unfit.length === of;
+    const title = all ? `No destination of this segment can take “${label(kind)}”.` : `${unfit.length} of ${of} destinations cannot take “${label(kind)}”.`;
+    const list = element("ul", {}, ...unfit.map((one) => element("li", { textContent: `${one.name} is fed with “${one.label}”.` })));
     const advice = element("p", { textContent: "Choose another column or kind if the identifiers are those, or another file." });
     place.replaceChildren(element("div", { className: `notice notice-${all ? "bad" : "warn"}` }, element("div", {}, element("p", { className: "notice-title", textContent: title }), list, advice)));
     return all ? title : "";
@@ -166,7 +167,7 @@ function start() {
 
   // What the first rows answer by themselves goes into the form; only what stays open is asked.
   function settle() {
-    const wanted = new Set((fed[form.elements.segment.value] ?? []).map((one) => one.kind));
+    const wanted = new Set(destinations().map((one) => one.kind));
     const known = seen.columns.filter((column) => column.kind);
     const best = known.find((column) => wanted.has(column.kind)) ?? known[0] ?? seen.columns.find((column) => column.shape) ?? seen.columns[0];
     choose(best);
@@ -175,28 +176,10 @@ function start() {
     form.elements.encoding.value = seen.encoding;
   }
 
-  // Long numbers and UUIDs are everybody's ids: their shape alone says little about what they are.
-  const COMMON_SHAPES = new Set(["xandr_id", "uuid"]);
-  const ANY_SHAPE = ["custom_id", "user_account_id", "user_agent_id", "provider_id"];
-
-  // What a column without a known name most likely holds; of several readings the one that most destinations take.
-  function guessed(shape) {
-    const destinations = fed[form.elements.segment.value] ?? [];
-    const takers = (kind) => destinations.filter((one) => one.takes.includes(kind)).length;
-    if (!shape || !COMMON_SHAPES.has(shape) || 2 * takers(shape) > destinations.length) return shape ?? onlyKind() ?? "";
-    return ANY_SHAPE.reduce((best, kind) => (takers(kind) > takers(best) ? kind : best), shape);
-  }
-
   function choose(column) {
     chosen = column;
     form.elements.column.value = seen.columns.length > 1 ? column.index + 1 : "";
-    form.elements.kind.value = column.kind ? "" : guessed(column.shape);
-  }
-
-  // A segment that is fed with one kind alone leaves no choice.
-  function onlyKind() {
-    const wanted = [...new Set((fed[form.elements.segment.value] ?? []).map((one) => one.kind))];
-    return wanted.length === 1 ? wanted[0] : null;
+    form.elements.kind.value = column.kind ? "" : guessed(destinations(), column.shape);
   }
 
   // ---- the first rows, and the questions --------------------------------------------------------------------------
