@@ -283,15 +283,17 @@ def _settle_answered(step: ErasureStep, left: int) -> float:
         return settle(step, StepStatus.DONE, "Erased.", step.count)
     if step.at is not None and timezone.now() - step.at < STILL_SHOWN_FOR:
         return LOOK_SELDOM_SECONDS
-    text = f"The vendor says that it is done, and after 5 minutes {left} still hold it. Try again, or ask the vendor."
+    text = f"The vendor says that it is done, and minutes later {left} still hold it. Try again, or ask the vendor."
     return settle(step, StepStatus.FAILED, text, step.count)
 
 
 def _later(step: ErasureStep, error: Transient) -> float:
     """The vendor could not be asked; nothing was changed there, so that it is tried again by itself."""
-    if step.text and step.at is not None and timezone.now() - step.at > GIVE_UP_AFTER:
+    told = f"{error.text} It is tried again by itself."
+    # What it waited for before, a paused account or a removal, is none of these tries.
+    if step.text == told and step.at is not None and timezone.now() - step.at > GIVE_UP_AFTER:
         return settle(step, StepStatus.FAILED, f"{error.text} It was tried for 72 hours.")
-    _tell(step, f"{error.text} It is tried again by itself.")
+    _tell(step, told)
     return max(TRY_AGAIN_SECONDS, error.retry_after or 0.0)
 
 

@@ -165,6 +165,24 @@ def test_a_profile_is_erased_after_what_is_under_way_there(api: Client, actor: A
     assert found(actor).profiles[0]["count"] == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("The vendor account is paused.", "waiting"),
+        ("The vendor cannot be reached. It is tried again by itself.", "failed"),
+    ],
+)
+def test_only_tries_count_towards_giving_up(
+    actor: Actor, box: Sandbox, monkeypatch: pytest.MonkeyPatch, text: str, status: str
+) -> None:
+    connect(box, actor, "acoustic")
+    erasure = begin_erasure(actor)
+    erasure.steps.filter(what="identity").update(text=text, at=timezone.now() - timedelta(hours=73))
+    monkeypatch.setattr(AcousticConnector, "x1ids_of", unreachable)
+    run_until_quiet()
+    assert steps(erasure)["identity"][0] == status
+
+
 def test_a_profile_that_waits_keeps_no_file_that_nothing_needs(api: Client, actor: Actor, box: Sandbox) -> None:
     account = connect(box, actor, "synerise", identifier="email", graceMinutes=0, sampleSize=0)
     box.context.faults.set("synerise.apply_seconds", "0")

@@ -351,7 +351,7 @@ class SyneriseConnector(Connector, SourceConnector, ProfileConnector):
     def _send_leavers(self, delivery: DeliveryContext, part: PartPayload, journal: Journal) -> RemoteState:
         """Look each member up and unassign; where the tag itself is gone, nobody has it."""
         tag_id = self._tag_id(delivery.segment, self._delivering)
-        walked = Walked({}, range(len(part.rows())))
+        walked = Walked({}, range(len(part.rows())))  # nobody is looked up, so nobody is known to be there
         if tag_id is not None:
             number = tag_id
             walked = self._singles.walk(
