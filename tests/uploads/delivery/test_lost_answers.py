@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from django.utils import timezone
 from audsync_web.jobs.kinds import kind_named
 from audsync_web.people.actors import Actor
 from audsync_web.sandbox.server import Sandbox
+from audsync_web.vendors.faults import FIRST_BACKOFF, SLOW_RETRY
 from segments import publishing
 from segments.models import Destination, DestinationStatus
 from tests.api_world import make_segment, upload
@@ -43,6 +44,12 @@ def step(kind: str, rows: Any) -> None:
     run_due(kind_named(kind))
 
 
+def wait_between(before: datetime, after: datetime, row: Delivery) -> tuple[float, float]:
+    """The seconds until the next try, counted from before and from after the step that chose its moment."""
+    assert row.next_action_at is not None
+    return (row.next_action_at - before).total_seconds(), (row.next_action_at - after).total_seconds()
+
+
 def posts(box: Sandbox, ending: str) -> int:
     entries = box.context.ledger.entries("mediarithmics")
     return sum(1 for entry in entries if entry.method == "POST" and entry.path.endswith(ending))
@@ -54,19 +61,22 @@ def test_a_part_that_is_lost_every_time_needs_attention_after_six_tries(mediarit
     mediarithmics.context.faults.set("mediarithmics.m4.500", "1")
     upload(api, segment, "\n".join(["email_sha256", *HASHES, ""]))
     run_until_quiet(kinds=("uploads.inspection",))
-    waits: list[float] = []
+    waits: list[tuple[float, float]] = []
     for _ in range(60):
+        before = timezone.now()
         step("uploads.delivery", Delivery.objects)
         row = Delivery.objects.get()
         if row.attempts > len(waits):
-            assert row.next_action_at is not None
-            waits.append((row.next_action_at - timezone.now()).total_seconds())
+            waits.append(wait_between(before, timezone.now(), row))
         if row.status == DeliveryStatus.NEEDS_ATTENTION:
             break
     assert (row.status, row.error_code, posts(mediarithmics, "/executions")) == ("needs attention", "lost", TRIES)
     assert "Chosen fault" in row.vendor_text
-    assert waits[-2] > 10 * max(0.1, waits[0]), "each wait is about twice the one before"
-    assert waits[-1] > 200
+    for number, (most, least) in enumerate(waits[:-1]):
+        longest = FIRST_BACKOFF * 2**number
+        assert most >= longest / 2, "each wait is about twice the one before"
+        assert least <= longest
+    assert waits[-1][0] >= SLOW_RETRY
 
     mediarithmics.context.faults.set("mediarithmics.m4.500", None)
     step("uploads.delivery", Delivery.objects)
