@@ -56,7 +56,7 @@ def test_it_is_tried_again_ever_more_slowly(wish: str, company: Company, monkeyp
     assert destination.attempts == 7
     assert destination.error_code == "vendor_failed"
     assert waits[3] > 5
-    assert waits[6] > 60
+    assert waits[6] > 50
 
 
 @contextmanager
