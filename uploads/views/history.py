@@ -24,6 +24,7 @@ from segments.models import Segment
 from uploads.models import Delivery, Part, Upload
 
 from .forms import HistoryForm
+from .selectors import held_back
 
 ROWS_A_PAGE = 50
 COUNTED_MOST = 1000
@@ -55,7 +56,7 @@ DELIVERY_HEADER = (
 def uploads(request: PageRequest) -> HttpResponseBase:
     """Every upload of the company."""
     form = HistoryForm(request.GET, company=request.company, deliveries=False)
-    rows = found_uploads(request, form.wanted()).prefetch_related(*UPLOAD_BESIDE)
+    rows = found_uploads(request, form.wanted()).prefetch_related(*UPLOAD_BESIDE, held_back())
     return _page(request, "uploads", rows, form)
 
 

@@ -16,6 +16,7 @@ from django.db.models import (
     Func,
     IntegerField,
     OuterRef,
+    Prefetch,
     Q,
     QuerySet,
     Subquery,
@@ -27,7 +28,7 @@ from django.db.models.functions import Coalesce, Greatest
 from audsync_web.jobs.leases import live_workers
 from audsync_web.people.models import Company
 from segments.models import Segment, SegmentStatus
-from uploads.models import UPLOAD_ENDED, Delivery, Part, PartStatus, Snapshot, Upload, UploadStatus
+from uploads.models import UPLOAD_ENDED, Delivery, DeliveryStatus, Part, PartStatus, Snapshot, Upload, UploadStatus
 
 SEGMENTS_OFFERED = 500
 LIVE = [status for status in UploadStatus if status not in UPLOAD_ENDED]
@@ -101,13 +102,21 @@ def live_uploads(company: Company, limit: int) -> QuerySet[Upload]:
 
 def recent_uploads(company: Company, limit: int) -> QuerySet[Upload]:
     """The newest uploads, live or ended."""
-    rows: QuerySet[Upload] = Upload.objects.visible_to(company).prefetch_related("segment", "uploaded_by")
+    rows: QuerySet[Upload] = Upload.objects.visible_to(company).prefetch_related("segment", "uploaded_by", held_back())
     return rows.order_by("-created_at", "-pk")[:limit]
+
+
+def held_back() -> Prefetch[Any]:
+    """An upload's deliveries that wait for its segment to be published, as `held_back`: its own word, completed, does
+    not tell of them. For the uploads of one page."""
+    staged = Delivery.objects.filter(status=DeliveryStatus.STAGED).only("upload_id").order_by()
+    return Prefetch("deliveries", queryset=staged, to_attr="held_back")
 
 
 def uploads_of_segment(segment: Segment, limit: int) -> QuerySet[Upload]:
     """The newest uploads of one segment."""
     rows: QuerySet[Upload] = Upload.objects.filter(segment=segment).select_related("uploaded_by")
+    rows = rows.prefetch_related(held_back())
     return rows.order_by("-created_at", "-pk")[:limit]
 
 

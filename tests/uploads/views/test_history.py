@@ -36,6 +36,19 @@ def test_uploads_without_a_file_name_can_be_told_apart(logged_in: Any, manager: 
         assert page.count(f">Upload {str(upload.pk)[:8]}<") == 1
 
 
+def test_every_list_tells_of_members_that_wait_for_their_segment(logged_in: Any, manager: Any, segment: Any) -> None:
+    """The upload's own word is completed, although nobody has these members yet."""
+    upload = make_upload(segment, file_name="early.csv")
+    make_delivery(upload, make_destination(segment, "synerise"), "staged")
+    make_delivery(upload, make_destination(segment, "mediarithmics"))
+    client = logged_in(manager)
+    for url in ("/history", "/", f"/segments/{segment.pk}/uploads"):
+        assert "1 held until publish" in text(client, url), url
+    Delivery.objects.filter(status="staged").update(status="completed", finished_at=timezone.now())
+    for url in ("/history", "/", f"/segments/{segment.pk}/uploads"):
+        assert "held until publish" not in text(client, url), url
+
+
 def test_a_stranger_sees_nothing_of_it(logged_in: Any, stranger: Any, segment: Any) -> None:
     make_upload(segment, file_name="secret.csv")
     client = logged_in(stranger)
