@@ -25,7 +25,7 @@ def locate(source: BinaryIO, options: CheckOptions, rule: IdentifierRule, wanted
     found: dict[str, int] = {}
     if not wanted:
         return found
-    searched = _Searched(rule.pattern, rule.reason, rule.max_bytes, rule.case, frozenset(wanted))
+    searched = _Searched(rule.pattern, rule.reason, rule.max_bytes, rule.case, wanted=frozenset(wanted))
     reader = RowReader(replace(options, rule=searched), scanner=_Finder)
     while block := source.read(_BLOCK):
         for scan in reader.feed(block):

@@ -120,7 +120,7 @@ class Scanner:
         if np.count_nonzero(odd) != count or not (data.reshape(count, width)[:, -1] == ln.LINE_FEED).all():
             return 0
         pattern = self.rule.pattern
-        if pattern in _UNSHAPED:
+        if pattern in _UNSHAPED and not self.rule.never:
             return count
         shape = _HEXADECIMAL.get(pattern)
         return count if shape is not None and _all_hexadecimal(data, count, *shape) else 0
@@ -190,7 +190,7 @@ class Scanner:
     def _misfits(self, text: bytes, data: Bytes, ends: ln.Positions) -> Mask | None:
         """Which lines do not have the shape that the rule asks for; None when all have it."""
         pattern = self.rule.pattern
-        if pattern in _UNSHAPED:
+        if pattern in _UNSHAPED and not self.rule.never:
             return None
         if pattern in _HEXADECIMAL and _all_hexadecimal(data, len(ends), *_HEXADECIMAL[pattern]):
             return None
@@ -198,7 +198,7 @@ class Scanner:
         np.add(ends, 1, out=offsets[1:], casting="unsafe")
         lines = ln.from_offsets(offsets, text)
         fits = pc.match_substring_regex(lines, rf"\A(?:{pattern})\n\z")
-        return ~np.asarray(fits, np.bool_)
+        return ~np.asarray(fits, np.bool_) | _refused_by_name(lines, text, self.rule)
 
     def _walk(
         self,
@@ -322,15 +322,16 @@ def misfits(lines: ln.Lines, rule: IdentifierRule) -> Mask:
         if _fits_layout(lines.layout, rule):
             return np.zeros(len(lines), np.bool_)
         lines = lines.plain()
-    faults: Mask = ln.lengths(lines) - 1 > rule.max_bytes
     text = bytes(ln.text_of(lines))
+    faults: Mask = (ln.lengths(lines) - 1 > rule.max_bytes) | _refused_by_name(lines, text, rule)
     if rule.pattern in _HEXADECIMAL and _all_hexadecimal(
         np.frombuffer(text, np.uint8), len(lines), *_HEXADECIMAL[rule.pattern]
     ):
         return faults
     if text.isascii():
         characters = _characters(rule.pattern)
-        if characters and not text.translate(None, characters + b"\n"):
+        has_empty = text.startswith(b"\n") or b"\n\n" in text
+        if characters and not has_empty and not text.translate(None, characters + b"\n"):
             return faults
         fits = pc.match_substring_regex(lines, rf"\A(?:{rule.pattern})\n\z")
         return faults | ~np.asarray(fits, np.bool_)
@@ -339,8 +340,18 @@ def misfits(lines: ln.Lines, rule: IdentifierRule) -> Mask:
     return faults | ~accepted
 
 
+def _refused_by_name(lines: pa.BinaryArray, text: bytes, rule: IdentifierRule) -> Mask:
+    """Which lines hold a value that fits the pattern and is refused all the same."""
+    sought = [f"{value}\n".encode() for value in rule.never]
+    if not any(value in text for value in sought):
+        return np.zeros(len(lines), np.bool_)
+    return np.asarray(pc.is_in(lines, value_set=pa.array(sought, lines.type)), np.bool_)
+
+
 def _fits_layout(layout: Layout, rule: IdentifierRule) -> bool:
     """Whether all lines of a layout fit a rule."""
+    if any(len(value.encode()) == layout.width - 1 for value in rule.never):
+        return False
     if rule.pattern in _HEXADECIMAL:
         return _HEXADECIMAL[rule.pattern] == (layout.width - 1, layout.hyphens)
     return layout.width - 1 <= rule.max_bytes and set(b"0123456789abcdef-") <= set(_characters(rule.pattern))

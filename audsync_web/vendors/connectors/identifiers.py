@@ -21,7 +21,8 @@ UUID_PATTERN = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-
 @dataclass(frozen=True)
 class IdentifierRule:
     """What a value must look like to be taken: RE2 pattern over the whole value (UTF-8), largest size in bytes, letter
-    case to bring it to, and the plain reason shown beside a value that does not fit.
+    case to bring it to, and the plain reason shown beside a value that does not fit. `never` are values that do not fit
+    although the pattern allows them: so the pattern can stay one about characters, which is quick over millions.
 
     With the case `fold` a value is sent as it is spelt, and two spellings of it are one member.
     """
@@ -30,6 +31,7 @@ class IdentifierRule:
     reason: str
     max_bytes: int = MAX_IDENTIFIER_BYTES
     case: Case = "keep"
+    never: tuple[str, ...] = ()
 
     def brought_to_case(self, value: str) -> str:
         """A value as members hold it."""
@@ -37,7 +39,9 @@ class IdentifierRule:
 
     def accepts(self, value: str) -> bool:
         """Whether one trimmed value fits; the block-wise check must come to the same verdict."""
-        return len(value.encode()) <= self.max_bytes and re.fullmatch(self.pattern, value) is not None
+        if value in self.never or len(value.encode()) > self.max_bytes:
+            return False
+        return re.fullmatch(self.pattern, value) is not None
 
 
 @dataclass(frozen=True)

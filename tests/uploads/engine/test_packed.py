@@ -62,7 +62,12 @@ def test_runs_of_many_blocks_are_merged(tmp_path: Path) -> None:
     assert found == sorted(values)
 
 
-@pytest.mark.parametrize("rule", [OPAQUE, PLAIN, UUID, SHA256, KINDS["xandr_id"].rule, IdentifierRule("[a-f]+", "")])
+NEVER = IdentifierRule(OPAQUE.pattern, "", never=(FORMS[0](7**30), "last", ".."))
+
+
+@pytest.mark.parametrize(
+    "rule", [OPAQUE, PLAIN, UUID, SHA256, KINDS["xandr_id"].rule, IdentifierRule("[a-f]+", ""), NEVER]
+)
 @pytest.mark.parametrize("form", FORMS[:3])
 def test_a_rule_says_the_same_of_packed_lines(rule: IdentifierRule, form: Callable[[int], str]) -> None:
     values = sorted(form(number * 7**30 % 2**128) for number in range(1, 40))
@@ -71,10 +76,10 @@ def test_a_rule_says_the_same_of_packed_lines(rule: IdentifierRule, form: Callab
     assert misfits(packed, rule).tolist() == [not rule.accepts(value) for value in values]
 
 
-@pytest.mark.parametrize("odd", ["plain", "two words", "comma,", 'quote"', "é", "x" * 256])
+@pytest.mark.parametrize("odd", ["plain", "two words", "comma,", 'quote"', "é", "", "x" * 256, "..", "...", "a.."])
 def test_a_rule_about_characters_says_the_same_of_blocks_as_of_one_value(odd: str) -> None:
     values = ["first", odd, "last"]
-    for rule in (OPAQUE, PLAIN):
+    for rule in (OPAQUE, PLAIN, NEVER):
         assert misfits(ln.from_text(text(values)), rule).tolist() == [not rule.accepts(value) for value in values]
 
 

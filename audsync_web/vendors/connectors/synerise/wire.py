@@ -35,8 +35,9 @@ _LOCAL = rf'[^<>()\[\]\\.,;: @"\x00-\x1f\x7f{_BANNED}{_SPACES}]+'
 RULES: dict[str, IdentifierRule] = {
     # One or two dots alone name another path: such a member could be added, and neither read back nor removed.
     "custom_id": IdentifierRule(
-        rf"\.*[^.\x00-\x1f\x7f{_BANNED}][^\x00-\x1f\x7f{_BANNED}]*|\.{{3,}}",
+        rf"[^\x00-\x1f\x7f{_BANNED}]+",
         "holds a character that Synerise refuses, is “.” or “..”, or is longer than 255 bytes",
+        never=(".", ".."),
     ),
     "email": IdentifierRule(
         rf"{_LOCAL}(?:\.{_LOCAL})*@(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{{2,}}",
