@@ -105,11 +105,12 @@ def _work(run: Run) -> None:
         return
     if delivery.planned_at is None:
         plan(run.lease, delivery, run.connector, run.report)
-        run.reload()
-        _after_planning(run)
-        return
-    resume_interrupted(run)
-    forget_removed_neighbours(run.lease, delivery)
+        run.delivery = _load(run.lease.pk)  # with the membership that it was compared with
+        if not _goes_on_after_planning(run):
+            return
+    else:
+        resume_interrupted(run)
+        forget_removed_neighbours(run.lease, delivery)
     deadline = time.monotonic() + SLICE_SECONDS
     while time.monotonic() < deadline:
         if not _step(run):
@@ -120,11 +121,13 @@ def _work(run: Run) -> None:
     run.lease.update(next_action_at=timezone.now())
 
 
-def _after_planning(run: Run) -> None:
+def _goes_on_after_planning(run: Run) -> bool:
+    """Whether there is something to send, and now. False also when somebody has stopped it meanwhile."""
     delivery = run.delivery
     if not delivery.parts_total:
         finish(run)
-    elif not delivery.destination.is_published and not run.connector.capabilities.uploads_before_publish:
+        return False
+    if not delivery.destination.is_published and not run.connector.capabilities.uploads_before_publish:
         run.lease.update(
             status=DeliveryStatus.STAGED,
             is_live=False,
@@ -135,8 +138,8 @@ def _after_planning(run: Run) -> None:
         if run.delivery.cancel_requested_at:
             # Asked for while it was planned: nothing would wake it to see that.
             delivery_request_cancel(run.delivery)
-    else:
-        run.lease.update(next_action_at=timezone.now())
+        return False
+    return not (delivery.cancel_requested_at and _cancel_unsent(run))
 
 
 def _step(run: Run) -> bool:

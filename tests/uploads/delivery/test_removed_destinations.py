@@ -109,7 +109,7 @@ def test_a_delivery_that_was_cancelled_while_it_was_planned_is_not_held_until_pu
     assert lease is not None
     services.delivery_request_cancel(delivery)
     held_there = SimpleNamespace(capabilities=SimpleNamespace(uploads_before_publish=False))
-    delivery_job._after_planning(Run(lease, delivery, held_there))  # type: ignore[arg-type]
+    assert not delivery_job._goes_on_after_planning(Run(lease, delivery, held_there))  # type: ignore[arg-type]
     delivery.refresh_from_db()
     assert (delivery.status, delivery.is_live) == (DeliveryStatus.CANCELLED, False)
 

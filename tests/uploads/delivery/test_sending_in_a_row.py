@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from audsync_web.jobs.kinds import kind_named
 from audsync_web.jobs.models import Quota
 from audsync_web.people.actors import Actor
 from audsync_web.people.models import Company
@@ -21,7 +22,7 @@ from audsync_web.vendors.connectors.synerise.connector import SyneriseConnector
 from audsync_web.vendors.runtime import DatabaseTokens
 from segments.services import segment_create
 from tests.api_world import upload
-from tests.jobs_helper import run_until_quiet
+from tests.jobs_helper import run_due, run_until_quiet
 from tests.sandbox_accounts import connect
 from tests.uploads import kit
 from uploads.delivery import sending, writing
@@ -51,6 +52,19 @@ def test_many_small_batches_are_all_counted_and_leave_the_workspace_free(
     assert delivery.first_sent_at is not None
     assert delivery.last_sent_at is not None
     assert delivery.planned_at <= delivery.first_sent_at <= delivery.last_sent_at
+
+
+def test_members_go_out_in_the_slice_that_plans_them(box: Sandbox, actor: Actor, api: Client) -> None:
+    """No turn is waited for between the two, behind whatever else is due."""
+    connect(box, actor, "synerise", identifier="custom_id", sampleSize=0, graceMinutes=0)
+    segment = segment_create(actor=actor, name="Lapsed buyers", duration_days=40)
+    run_until_quiet()
+    assert upload(api, segment, "custom_id\ncrm-1\ncrm-2\n").status_code == 201
+    run_until_quiet(kinds=("uploads.inspection",))
+    assert Delivery.objects.get().planned_at is None
+    assert run_due(kind_named("uploads.delivery")) == 1
+    delivery = Delivery.objects.get()
+    assert (delivery.status, delivery.accepted) == ("completed", 2), delivery.error_text
 
 
 def ledger(box: Sandbox) -> list[Entry]:
