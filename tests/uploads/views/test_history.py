@@ -43,7 +43,7 @@ def test_every_list_tells_of_members_that_wait_for_their_segment(logged_in: Any,
     make_delivery(upload, make_destination(segment, "mediarithmics"))
     client = logged_in(manager)
     for url in ("/history", "/", f"/segments/{segment.pk}/uploads"):
-        assert "1 held until publish" in text(client, url), url
+        assert "1 destination held until publish" in text(client, url), url
     Delivery.objects.filter(status="staged").update(status="completed", finished_at=timezone.now())
     for url in ("/history", "/", f"/segments/{segment.pk}/uploads"):
         assert "held until publish" not in text(client, url), url
