@@ -33,6 +33,7 @@ LOOK_AGAIN_SECONDS = 1.0
 LOOK_SELDOM_SECONDS = 10.0
 TRY_AGAIN_SECONDS = 30.0
 GIVE_UP_AFTER = timedelta(hours=72)
+TRIED_AGAIN = "It is tried again by itself."
 MOST_NAMED = 3
 STEPS_OPEN = (StepStatus.WAITING, StepStatus.DOING, StepStatus.ANSWERED)
 NOT_THERE = "Was not there any more."
@@ -90,7 +91,7 @@ def settle(step: ErasureStep, status: StepStatus, text: str, count: int | None =
 def _tell(step: ErasureStep, text: str, **fields: Any) -> None:
     """Say why a step waits; its time is when that began."""
     if step.text != text:
-        ErasureStep.objects.filter(pk=step.pk).update(text=text, at=timezone.now(), **fields)
+        ErasureStep.objects.filter(pk=step.pk).update(**{"text": text, "at": timezone.now(), **fields})
 
 
 # --- removals from segments ------------------------------------------------------------------------------------------
@@ -289,11 +290,11 @@ def _settle_answered(step: ErasureStep, left: int) -> float:
 
 def _later(step: ErasureStep, error: Transient) -> float:
     """The vendor could not be asked; nothing was changed there, so that it is tried again by itself."""
-    told = f"{error.text} It is tried again by itself."
-    # What it waited for before, a paused account or a removal, is none of these tries.
-    if step.text == told and step.at is not None and timezone.now() - step.at > GIVE_UP_AFTER:
+    # What it waited for before, a paused account or a removal, is none of these tries; another fault is one more.
+    began = step.at if step.text.endswith(TRIED_AGAIN) else None
+    if began is not None and timezone.now() - began > GIVE_UP_AFTER:
         return settle(step, StepStatus.FAILED, f"{error.text} It was tried for 72 hours.")
-    _tell(step, told)
+    _tell(step, f"{error.text} {TRIED_AGAIN}", at=began or timezone.now())
     return max(TRY_AGAIN_SECONDS, error.retry_after or 0.0)
 
 

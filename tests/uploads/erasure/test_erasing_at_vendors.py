@@ -170,6 +170,7 @@ def test_a_profile_is_erased_after_what_is_under_way_there(api: Client, actor: A
     [
         ("The vendor account is paused.", "waiting"),
         ("The vendor cannot be reached. It is tried again by itself.", "failed"),
+        ("The vendor failed with status 502. It is tried again by itself.", "failed"),
     ],
 )
 def test_only_tries_count_towards_giving_up(
@@ -181,6 +182,20 @@ def test_only_tries_count_towards_giving_up(
     monkeypatch.setattr(AcousticConnector, "x1ids_of", unreachable)
     run_until_quiet()
     assert steps(erasure)["identity"][0] == status
+
+
+def test_another_fault_does_not_begin_the_tries_anew(
+    actor: Actor, box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(box, actor, "acoustic")
+    erasure = begin_erasure(actor)
+    began = timezone.now() - timedelta(hours=71)
+    text = "The vendor failed with status 502. It is tried again by itself."
+    erasure.steps.filter(what="identity").update(text=text, at=began)
+    monkeypatch.setattr(AcousticConnector, "x1ids_of", unreachable)
+    run_until_quiet()
+    assert steps(erasure)["identity"] == ("waiting", "The vendor cannot be reached. It is tried again by itself.")
+    assert erasure.steps.get(what="identity").at == began
 
 
 def test_a_profile_that_waits_keeps_no_file_that_nothing_needs(api: Client, actor: Actor, box: Sandbox) -> None:
