@@ -120,7 +120,7 @@ class Scanner:
         if np.count_nonzero(odd) != count or not (data.reshape(count, width)[:, -1] == ln.LINE_FEED).all():
             return 0
         pattern = self.rule.pattern
-        if pattern in _UNSHAPED and not self.rule.never:
+        if _is_unshaped(self.rule):
             return count
         shape = _HEXADECIMAL.get(pattern)
         return count if shape is not None and _all_hexadecimal(data, count, *shape) else 0
@@ -190,7 +190,7 @@ class Scanner:
     def _misfits(self, text: bytes, data: Bytes, ends: ln.Positions) -> Mask | None:
         """Which lines do not have the shape that the rule asks for; None when all have it."""
         pattern = self.rule.pattern
-        if pattern in _UNSHAPED and not self.rule.never:
+        if _is_unshaped(self.rule):
             return None
         if pattern in _HEXADECIMAL and _all_hexadecimal(data, len(ends), *_HEXADECIMAL[pattern]):
             return None
@@ -338,6 +338,10 @@ def misfits(lines: ln.Lines, rule: IdentifierRule) -> Mask:
     # RE2 and Python differ on what is white space outside ASCII; Python's word is the rule's.
     accepted = np.fromiter((rule.accepts(value) for value in text.decode().split("\n")[:-1]), np.bool_, len(lines))
     return faults | ~accepted
+
+
+def _is_unshaped(rule: IdentifierRule) -> bool:
+    return rule.pattern in _UNSHAPED and not rule.never
 
 
 def _refused_by_name(lines: pa.BinaryArray, text: bytes, rule: IdentifierRule) -> Mask:
