@@ -75,13 +75,13 @@ class Command(BaseCommand):
         parser.add_argument("name", nargs="?", help="which one (see --list)")
         parser.add_argument("--list", action="store_true", help="name the benchmarks")
         parser.add_argument("--rows", type=int, help="rows of the file")
-        parser.add_argument("--repeat", type=int, help="repetitions; medians are printed (default 3, of synerise 7)")
+        parser.add_argument("--repeat", type=int, help="repetitions; medians are printed (default: see --list)")
         parser.add_argument("--folder", help="where the files are made and kept (default: a temporary folder)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["list"] or not options["name"]:
             for name, bench in BENCHES.items():
-                self.stdout.write(f"{name:20} {bench.text} ({bench.rows:,} rows)")
+                self.stdout.write(f"{name:20} {bench.text} ({bench.rows:,} rows, {bench.repeat} times)")
             return
         if options["name"] not in BENCHES:
             raise CommandError(f"No benchmark is named {options['name']}; see bench --list.")
