@@ -28,8 +28,8 @@ from audsync_web.vendors.faults import attention_fields, due_in, error_fields, j
 from audsync_web.vendors.runtime import connector_for
 from audsync_web.vendors.services import account_needs_attention
 
-from .models import Destination, DestinationStatus, Segment, Wanted
-from .services import segment_refresh
+from .models import Destination, DestinationStatus, Wanted
+from .services import segment_hold, segment_refresh
 
 # A vendor may be slow to show what it has just done: look twice, so far apart, before concluding that nothing is there.
 SECOND_LOOK = timedelta(seconds=5)
@@ -122,7 +122,7 @@ def _refuse_held_beside(destination: Destination, remote_id: str) -> None:
     """Two accounts may lead to one place at a vendor, where a name that is created twice at once is one segment."""
     account = destination.vendor_account
     # Who creates the same segment there at the same moment waits for this one to be stored.
-    Segment.objects.select_for_update().get(pk=destination.segment_id)
+    segment_hold(destination.segment_id)
     beside = Destination.objects.current().filter(
         vendor_account__vendor=account.vendor, vendor_account__quota_scope=account.quota_scope, remote_id=remote_id
     )

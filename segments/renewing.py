@@ -19,7 +19,7 @@ from audsync_web.people.actors import Actor
 from audsync_web.vendors.connectors.base import LEAVE
 
 from .models import Destination, DestinationStatus, Segment, Wanted
-from .services import DestinationWish, SegmentConflict, make_destination, segment_refresh, version_of
+from .services import DestinationWish, SegmentConflict, make_destination, segment_hold, segment_refresh, version_of
 
 REPLACED = "replaced"
 
@@ -54,6 +54,7 @@ def destination_renew(*, actor: Actor, destination: Destination) -> Destination:
         **cleared_error(),
     }
     with transaction.atomic():
+        segment_hold(destination.segment_id)
         free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
         rows = Destination.objects.current().filter(free, pk=destination.pk, intent__isnull=True)
         if not rows.update(**fields):

@@ -170,12 +170,19 @@ def version_of(destination: Destination) -> int:
     return max(destination.create_attempt, int(destination.options.get("version") or 1))
 
 
+def segment_hold(pk: int) -> None:
+    """Hold a segment's row until the transaction ends. Whoever changes destinations together with their segment takes
+    the segment first: two that took them in different orders would wait for each other for ever."""
+    Segment.objects.select_for_update(no_key=True).get(pk=pk)
+
+
 def segment_publish(*, actor: Actor, segment: Segment) -> Segment:
     """Ask every destination to go live. A published segment stays as it is; stopped destinations are tried again."""
     actor.require_manager()
     if segment.status == SegmentStatus.ARCHIVED:
         raise SegmentConflict("An archived segment cannot be published.")
     with transaction.atomic():
+        segment_hold(segment.pk)
         waiting = segment.destinations.current().exclude(status=DestinationStatus.PUBLISHED)
         for destination in waiting.select_for_update():
             _want_published(destination)
@@ -306,6 +313,7 @@ def destination_release(*, actor: Actor, destination: Destination, choice: str =
     if choice not in known:
         raise ValidationError({"release": f"must be one of {', '.join(known)}"})
     with transaction.atomic():
+        segment_hold(destination.segment_id)
         _change(
             destination,
             wanted=Wanted.RELEASED,
@@ -326,6 +334,7 @@ def destination_retry(*, actor: Actor, destination: Destination) -> Destination:
     if destination.status not in {DestinationStatus.FAILED, DestinationStatus.NEEDS_ATTENTION}:
         raise SegmentConflict("This destination has not stopped.")
     with transaction.atomic():
+        segment_hold(destination.segment_id)
         lost_create = (destination.intent or {}).get("step") == "create"
         _change(
             destination,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +16,7 @@ import dj_database_url
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connections
+from django.db import connection, connections
 
 from tests.reachable import DATABASE_URL
 
@@ -74,6 +75,22 @@ class OnPostgres:
         from django.db.backends.postgresql.base import DatabaseWrapper
 
         return DatabaseWrapper(settings["default"], "default")
+
+
+def wait_until_somebody_waits() -> None:
+    """Until another transaction waits for this one."""
+    until = time.monotonic() + PATIENCE / 4
+    while not _somebody_waits():
+        assert time.monotonic() < until, "nobody asked"
+        time.sleep(0.02)
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.fixture

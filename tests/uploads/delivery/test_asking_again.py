@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from audsync_web.jobs.kinds import kind_named
 from audsync_web.jobs.leases import seize
 from audsync_web.people.actors import Actor
 from tests.factories import make_actor, make_company, make_person
-from tests.postgres import OnPostgres, database, on_postgres
+from tests.postgres import OnPostgres, database, on_postgres, wait_until_somebody_waits
 from tests.uploads.kit import make_delivery, make_destination, make_segment, make_upload
 from uploads.delivery.writing import write_part
 from uploads.models import Delivery, DeliveryStatus, Part, PartStatus, UploadStatus
@@ -47,15 +46,6 @@ def world() -> tuple[Actor, Delivery]:
     return actor, made
 
 
-def somebody_waits() -> bool:
-    """Whether another transaction waits for this one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-        )
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.parametrize(
     "ask",
     [
@@ -77,10 +67,7 @@ def test_a_wish_that_comes_while_an_answer_is_written_waits_for_it_and_leaves_it
             part.status, part.intent = PartStatus.ACKNOWLEDGED, None
             write_part(lease, part, ["status", "intent"])
             part_is_written.set()
-            until = time.monotonic() + PATIENCE
-            while not somebody_waits():
-                assert time.monotonic() < until, "nobody asked"
-                time.sleep(0.02)
+            wait_until_somebody_waits()
             lease.update(parts_done=1)
 
     def person() -> None:
